@@ -6,6 +6,7 @@
 //! summarised in `docs/DATA.md`.
 
 mod annotate;
+pub mod audit;
 mod bbox;
 mod hex;
 pub mod index;
