@@ -8,11 +8,13 @@
 mod annotate;
 pub mod audit;
 mod bbox;
+pub mod dataset;
 mod hex;
 pub mod index;
 mod organ;
 pub mod pixels;
 mod plane;
+pub mod prepare;
 mod preset;
 pub mod python;
 pub mod records;
