@@ -1,0 +1,77 @@
+//! Holds which crate may depend on which, as `docs/ARCHITECTURE.md` draws it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Allowed normal dependencies of each crate of the workspace on others of it.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("ct-volume", &[]),
+    ("ct-slices", &["ct-volume"]),
+    ("ct-phantom", &["ct-volume"]),
+    ("prepare-slices", &["ct-phantom", "ct-slices", "ct-volume"]),
+    ("benches", &[]),
+];
+
+/// Crates that the volume and slice rooms never reach, directly or through others.
+const NEVER: &[&str] =
+    &["burn", "burn-core", "burn-tensor", "cubecl", "tokenizers", "reqwest", "ureq", "hyper"];
+
+#[test]
+fn crates_depend_only_along_the_arrows() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        // What was needed to build this test is there; crates of other platforms need not be.
+        .other_options(["--offline", "--locked", "--filter-platform", &host()].map(str::to_owned))
+        .exec()
+        .expect("cargo metadata of the workspace");
+    let members: BTreeSet<String> =
+        metadata.workspace_packages().iter().map(|p| p.name.to_string()).collect();
+    let drawn: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(members, drawn, "every crate of the workspace is on the map, and no other");
+    for (name, allowed) in ARROWS {
+        let package = metadata.workspace_packages().into_iter().find(|p| p.name.as_str() == *name).unwrap();
+        for dependency in &package.dependencies {
+            if dependency.kind == DependencyKind::Normal && members.contains(&dependency.name) {
+                assert!(
+                    allowed.contains(&dependency.name.as_str()),
+                    "{name} must not depend on {}",
+                    dependency.name
+                );
+            }
+        }
+    }
+
+    let resolve = metadata.resolve.as_ref().expect("resolved dependencies");
+    let name_of: BTreeMap<_, _> =
+        metadata.packages.iter().map(|p| (p.id.clone(), p.name.to_string())).collect();
+    let mut reached = BTreeSet::new();
+    let mut todo: Vec<_> = metadata
+        .workspace_packages()
+        .iter()
+        .filter(|p| p.name.starts_with("ct-") || p.name.as_str() == "prepare-slices")
+        .map(|p| p.id.clone())
+        .collect();
+    while let Some(id) = todo.pop() {
+        if !reached.insert(id.clone()) {
+            continue;
+        }
+        let node = resolve.nodes.iter().find(|n| n.id == id).expect("every package is resolved");
+        let normal =
+            |d: &&cargo_metadata::NodeDep| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal);
+        todo.extend(node.deps.iter().filter(normal).map(|d| d.pkg.clone()));
+    }
+    let names: BTreeSet<&str> = reached.iter().map(|id| name_of[id].as_str()).collect();
+    assert!(names.contains("ndarray"), "the walk reaches real dependencies");
+    for banned in NEVER {
+        assert!(!names.contains(banned), "the volume and slice crates must not reach {banned}");
+    }
+}
+
+/// The target triple that `rustc` builds for here.
+fn host() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = std::process::Command::new(rustc).arg("-vV").output().expect("rustc tells its version");
+    let text = String::from_utf8(output.stdout).expect("a version in UTF-8");
+    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host line").to_owned()
+}
