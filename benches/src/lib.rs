@@ -1,0 +1,1 @@
+//! Holds the benches; see `benches/` and `peers/` beside this file.
