@@ -1,0 +1,11 @@
+//! The EVA vision transformer.
+
+mod attention;
+mod block;
+mod position;
+mod tower;
+
+pub use attention::VisionAttention;
+pub use block::{VisionBlock, VisionMlp};
+pub use position::resize_position_embedding;
+pub use tower::{PatchEmbed, VisionTower};

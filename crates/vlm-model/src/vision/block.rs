@@ -1,0 +1,65 @@
+//! One block of the image encoder.
+
+use burn::module::Module;
+use burn::nn::LayerNorm;
+use burn::tensor::activation::gelu;
+use burn::tensor::{DType, Device, Tensor};
+
+use super::VisionAttention;
+use crate::VisionConfig;
+use crate::layers::{Linear, cast, empty_layer_norm, layer_norm_f32};
+
+/// Two linear maps with the exact (erf) GELU between them.
+#[derive(Module, Debug)]
+pub struct VisionMlp {
+    /// `[mlp_hidden, width]`
+    pub fc1: Linear,
+    /// `[width, mlp_hidden]`
+    pub fc2: Linear,
+}
+
+impl VisionMlp {
+    /// # Shapes
+    /// - `x`: `[batch, n_tokens, width]`
+    /// - returns the same
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu(self.fc1.forward(x)))
+    }
+}
+
+/// A pre-norm transformer block: `x += attn(norm1 x)`, `x += mlp(norm2 x)` (SPEC 3.2).
+#[derive(Module, Debug)]
+pub struct VisionBlock {
+    /// Before attention.
+    pub norm1: LayerNorm,
+    /// Attention.
+    pub attn: VisionAttention,
+    /// Before the MLP.
+    pub norm2: LayerNorm,
+    /// MLP.
+    pub mlp: VisionMlp,
+}
+
+impl VisionBlock {
+    pub(crate) fn empty(config: &VisionConfig, dtype: DType, device: &Device) -> Self {
+        Self {
+            norm1: empty_layer_norm(config.width, config.norm_eps, device),
+            attn: VisionAttention::empty(config, dtype, device),
+            norm2: empty_layer_norm(config.width, config.norm_eps, device),
+            mlp: VisionMlp {
+                fc1: Linear::empty(config.width, config.mlp_hidden, true, dtype, device),
+                fc2: Linear::empty(config.mlp_hidden, config.width, true, dtype, device),
+            },
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[batch, n_tokens, width]`, f32: the residual stream stays f32 as in SPEC 3.7
+    /// - returns the same
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let attended = self.attn.forward(layer_norm_f32(&self.norm1, x.clone()));
+        let x = x + cast(attended, DType::F32);
+        let mapped = self.mlp.forward(layer_norm_f32(&self.norm2, x.clone()));
+        x + cast(mapped, DType::F32)
+    }
+}

@@ -1,0 +1,110 @@
+//! The whole image encoder.
+
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, Tensor};
+
+use super::VisionBlock;
+use crate::VisionConfig;
+use crate::layers::{cast, empty_param};
+
+/// Cuts an image into square patches and maps each to a token.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// `[width, 3, patch_size, patch_size]`, a convolution whose stride is its size.
+    pub weight: Param<Tensor<4>>,
+    /// `[width]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl PatchEmbed {
+    /// # Shapes
+    /// - `pixels`: `[batch, 3, height, width_px]`, multiples of the patch size
+    /// - returns `[batch, n_patches, width]`, patches in raster order, f32
+    ///
+    /// # Panics
+    /// If the image is not a multiple of the patch size or has not 3 channels.
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let weight = self.weight.val();
+        let [width, channels, patch, _] = weight.dims();
+        let [batch, got, height, width_px] = pixels.dims();
+        assert_eq!(got, channels, "image channels");
+        assert!(height.is_multiple_of(patch) && width_px.is_multiple_of(patch), "{height}x{width_px} px");
+        let (rows, cols) = (height / patch, width_px / patch);
+        // A convolution whose stride is its size is a matrix product over cut-out patches.
+        let patches = cast(pixels, weight.dtype())
+            .reshape([batch, channels, rows, patch, cols, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch, rows * cols, channels * patch * patch]);
+        let weight = weight.reshape([width, channels * patch * patch]);
+        let tokens = burn::tensor::module::linear(patches, weight.transpose(), Some(self.bias.val()));
+        cast(tokens, DType::F32)
+    }
+}
+
+/// The EVA vision transformer, frozen in training: pixels in, all tokens out, CLS first.
+///
+/// There is no final norm, pooling or head (SPEC 3.2); `ln_vision` belongs to
+/// [`MiniGpt`](crate::MiniGpt).
+#[derive(Module, Debug)]
+pub struct VisionTower {
+    /// Patches to tokens.
+    pub patch_embed: PatchEmbed,
+    /// `[1, 1, width]`
+    pub cls_token: Param<Tensor<3>>,
+    /// `[1, 1 + n_patches, width]`
+    pub pos_embed: Param<Tensor<3>>,
+    /// The blocks that are run.
+    pub blocks: Vec<VisionBlock>,
+}
+
+impl VisionTower {
+    /// An encoder of zeros that takes memory only when loaded or used.
+    ///
+    /// # Panics
+    /// If `config` does not pass [`VisionConfig::validate`].
+    #[must_use]
+    pub fn empty(config: &VisionConfig, dtype: DType, device: &Device) -> Self {
+        config.validate().expect("a checked configuration");
+        let (width, patch) = (config.width, config.patch_size);
+        Self {
+            patch_embed: PatchEmbed {
+                weight: empty_param([width, 3, patch, patch], dtype, device),
+                bias: empty_param([width], dtype, device),
+            },
+            cls_token: empty_param([1, 1, width], DType::F32, device),
+            pos_embed: empty_param([1, 1 + config.n_patches(), width], DType::F32, device),
+            blocks: (0..config.depth).map(|_| VisionBlock::empty(config, dtype, device)).collect(),
+        }
+    }
+
+    /// Pixels to the tokens after the last block.
+    ///
+    /// # Shapes
+    /// - `pixels`: `[batch, 3, image_size, image_size]`, normalized
+    /// - returns `[batch, 1 + n_patches, width]`, CLS first, f32
+    ///
+    /// # Panics
+    /// If the image has another size than the model's.
+    ///
+    /// # Source
+    /// SPEC 3.2.
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
+        self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+    }
+
+    /// The tokens before the first block: patches after CLS, positions added.
+    ///
+    /// # Shapes
+    /// As [`VisionTower::forward`].
+    ///
+    /// # Panics
+    /// If the image has another size than the model's.
+    pub fn embed(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let patches = self.patch_embed.forward(pixels);
+        let [batch, n_patches, width] = patches.dims();
+        let positions = self.pos_embed.val();
+        assert_eq!(positions.dims()[1], 1 + n_patches, "positions of the model and patches of the image");
+        let cls = cast(self.cls_token.val(), DType::F32).expand([batch, 1, width]);
+        Tensor::cat(vec![cls, patches], 1) + cast(positions, DType::F32)
+    }
+}
