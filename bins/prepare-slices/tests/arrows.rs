@@ -2,20 +2,46 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Allowed normal dependencies of each crate of the workspace on others of it.
 const ARROWS: &[(&str, &[&str])] = &[
     ("ct-volume", &[]),
     ("ct-slices", &["ct-volume"]),
     ("ct-phantom", &["ct-volume"]),
+    ("vlm-prompt", &[]),
+    ("vlm-model", &[]),
+    ("vlm-train", &["vlm-model", "vlm-prompt"]),
+    ("vlm-verify", &["vlm-model", "vlm-train"]),
+    ("vlm-infer", &["ct-slices", "vlm-model", "vlm-prompt"]),
     ("prepare-slices", &["ct-phantom", "ct-slices", "ct-volume"]),
+    ("model-tool", &["vlm-infer", "vlm-model", "vlm-prompt", "vlm-verify"]),
     ("benches", &[]),
 ];
 
-/// Crates that the volume and slice rooms never reach, directly or through others.
-const NEVER: &[&str] =
-    &["burn", "burn-core", "burn-tensor", "cubecl", "tokenizers", "reqwest", "ureq", "hyper"];
+/// What groups of crates never reach, directly or through others.
+const NEVER: &[(&[&str], &[&str])] = &[
+    (
+        &["ct-volume", "ct-slices", "ct-phantom", "prepare-slices"],
+        &["burn", "burn-core", "burn-tensor", "cubecl", "tokenizers"],
+    ),
+    (&["vlm-prompt"], &["burn", "burn-core", "burn-tensor", "cubecl", "ndarray"]),
+    (&["vlm-model", "vlm-train", "vlm-verify"], &["nifti", "dicom-core"]),
+    (&["vlm-model"], &["tokenizers"]),
+    (
+        &[
+            "ct-volume",
+            "ct-slices",
+            "ct-phantom",
+            "prepare-slices",
+            "vlm-prompt",
+            "vlm-model",
+            "vlm-infer",
+            "model-tool",
+        ],
+        &["reqwest", "ureq", "hyper"],
+    ),
+];
 
 #[test]
 fn crates_depend_only_along_the_arrows() {
@@ -42,16 +68,25 @@ fn crates_depend_only_along_the_arrows() {
         }
     }
 
+    for (roots, banned) in NEVER {
+        let names = reached(&metadata, roots);
+        assert!(names.len() > roots.len() + 5, "the walk from {roots:?} reaches real dependencies");
+        for crate_name in *banned {
+            assert!(!names.contains(*crate_name), "{roots:?} must not reach {crate_name}");
+        }
+    }
+}
+
+/// Names of all crates that these reach through normal dependencies, themselves included.
+fn reached(metadata: &Metadata, roots: &[&str]) -> BTreeSet<String> {
     let resolve = metadata.resolve.as_ref().expect("resolved dependencies");
     let name_of: BTreeMap<_, _> =
         metadata.packages.iter().map(|p| (p.id.clone(), p.name.to_string())).collect();
+    let packages = metadata.workspace_packages();
+    let mut todo: Vec<_> =
+        packages.iter().filter(|p| roots.contains(&p.name.as_str())).map(|p| p.id.clone()).collect();
+    assert_eq!(todo.len(), roots.len(), "{roots:?} are in the workspace");
     let mut reached = BTreeSet::new();
-    let mut todo: Vec<_> = metadata
-        .workspace_packages()
-        .iter()
-        .filter(|p| p.name.starts_with("ct-") || p.name.as_str() == "prepare-slices")
-        .map(|p| p.id.clone())
-        .collect();
     while let Some(id) = todo.pop() {
         if !reached.insert(id.clone()) {
             continue;
@@ -61,11 +96,7 @@ fn crates_depend_only_along_the_arrows() {
             |d: &&cargo_metadata::NodeDep| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal);
         todo.extend(node.deps.iter().filter(normal).map(|d| d.pkg.clone()));
     }
-    let names: BTreeSet<&str> = reached.iter().map(|id| name_of[id].as_str()).collect();
-    assert!(names.contains("ndarray"), "the walk reaches real dependencies");
-    for banned in NEVER {
-        assert!(!names.contains(banned), "the volume and slice crates must not reach {banned}");
-    }
+    reached.iter().map(|id| name_of[id].clone()).collect()
 }
 
 /// The target triple that `rustc` builds for here.
