@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ct-phantom", &["ct-volume"]),
     ("vlm-prompt", &[]),
     ("vlm-model", &[]),
-    ("vlm-train", &["vlm-model", "vlm-prompt"]),
+    ("vlm-train", &["vlm-model"]),
     ("vlm-verify", &["vlm-model", "vlm-train"]),
     ("vlm-infer", &["ct-slices", "vlm-model", "vlm-prompt"]),
     ("prepare-slices", &["ct-phantom", "ct-slices", "ct-volume"]),
