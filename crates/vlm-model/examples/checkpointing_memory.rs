@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             n_heads: width / 64,
             n_kv_heads: width / 64,
             head_dim: 64,
+            tied_head: false,
             ..LlamaConfig::nano()
         },
         lora: Some(LoraConfig { rank: 16, ..LoraConfig::default() }),

@@ -45,6 +45,7 @@ fn config() -> MiniGptConfig {
             n_kv_heads: 2,
             head_dim: 16,
             max_positions: 128,
+            tied_head: false,
             ..LlamaConfig::nano()
         },
         lora: Some(LoraConfig { rank: 4, alpha: 6.0, dropout: 0.1, ..LoraConfig::default() }),

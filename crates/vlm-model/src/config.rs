@@ -42,8 +42,8 @@ impl MiniGptConfig {
         }
     }
 
-    /// The same modules with small numbers, about 8 million parameters, for two CPU cores:
-    /// 112 px, 16 image tokens, a vocabulary of 1024.
+    /// The same modules with small numbers, about 4 million parameters, for two CPU cores:
+    /// 128 px, 16 image tokens, a vocabulary of 1024.
     #[must_use]
     pub fn nano() -> Self {
         Self {

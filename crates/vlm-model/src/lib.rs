@@ -51,7 +51,7 @@ pub use minigpt::{MiniGpt, Padding, Sequence, SequencePart};
 pub use precision::Precision;
 pub use trainable::Trainable;
 pub use vision::{
-    PatchEmbed, VisionAttention, VisionBlock, VisionMlp, VisionTower, resize_position_embedding,
+    PatchEmbed, StemConv, VisionAttention, VisionBlock, VisionMlp, VisionTower, resize_position_embedding,
 };
 pub use weights::{
     AdapterConfig, CHECKPOINT_FORMAT, CheckpointFiles, CheckpointManifest, Comparison, FileSummary, Ignored,

@@ -29,6 +29,7 @@ fn small() -> MiniGptConfig {
             n_kv_heads: 2,
             head_dim: 8,
             max_positions: 64,
+            tied_head: false,
             ..LlamaConfig::nano()
         },
         lora: Some(LoraConfig { rank: 4, alpha: 2.5, ..LoraConfig::default() }),

@@ -19,6 +19,7 @@ fn golden_config(folder: &Path, targets: [LoraTarget; 2]) -> MiniGptConfig {
         vision: VisionConfig {
             image_size: 56,
             patch_size: 14,
+            stem_channels: Vec::new(),
             width: 48,
             depth: 3,
             n_heads: 4,

@@ -64,7 +64,7 @@ pub enum VerifyError {
         /// The group.
         path: PathBuf,
         /// Why.
-        source: TrainError,
+        source: Box<TrainError>,
     },
     /// The model cannot be built or run as the files say.
     #[error("cannot run the model of `{}`", path.display())]
@@ -89,6 +89,6 @@ impl<T> InGroup<T> for Result<T, ModelError> {
 
 impl<T> InGroup<T> for Result<T, TrainError> {
     fn in_group(self, path: &Path) -> Result<T, VerifyError> {
-        self.map_err(|source| VerifyError::Train { path: path.to_path_buf(), source })
+        self.map_err(|source| VerifyError::Train { path: path.to_path_buf(), source: Box::new(source) })
     }
 }

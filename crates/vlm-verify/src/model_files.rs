@@ -30,6 +30,7 @@ pub(crate) fn around_llama(llama: LlamaConfig) -> MiniGptConfig {
     let vision = VisionConfig {
         image_size: 1,
         patch_size: 1,
+        stem_channels: Vec::new(),
         width: 1,
         depth: 1,
         n_heads: 1,
@@ -51,6 +52,7 @@ pub(crate) fn around_vision(vision: VisionConfig) -> MiniGptConfig {
         n_kv_heads: 1,
         head_dim: 2,
         max_positions: 4,
+        tied_head: false,
         ..LlamaConfig::nano()
     };
     MiniGptConfig { vision, merge: 1, llama, lora: None }

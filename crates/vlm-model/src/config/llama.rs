@@ -64,16 +64,16 @@ impl LlamaConfig {
     pub fn nano() -> Self {
         Self {
             vocab_size: 1024,
-            hidden_size: 256,
-            intermediate_size: 688,
-            n_layers: 6,
-            n_heads: 8,
-            n_kv_heads: 8,
+            hidden_size: 192,
+            intermediate_size: 512,
+            n_layers: 4,
+            n_heads: 6,
+            n_kv_heads: 6,
             head_dim: 32,
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,
             max_positions: 1024,
-            tied_head: false,
+            tied_head: true,
             bos_token: 1,
             eos_token: 2,
         }

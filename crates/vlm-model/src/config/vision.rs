@@ -13,6 +13,12 @@ pub struct VisionConfig {
     pub image_size: usize,
     /// Edge of a square patch, px.
     pub patch_size: usize,
+    /// Channels of 3x3 convolutions of stride 2, each followed by ReLU, between the image and the
+    /// patch embedding, which then cuts patches of `patch_size / 2^n` out of their map. None in
+    /// the published encoder; small ones learn edges from them that a patch embedding must spell
+    /// out for every place in the patch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stem_channels: Vec<usize>,
     /// Width of a token.
     pub width: usize,
     /// Blocks that are run. The published file has 40, the model runs 39.
@@ -34,6 +40,7 @@ impl VisionConfig {
         Self {
             image_size: 448,
             patch_size: 14,
+            stem_channels: Vec::new(),
             width: 1408,
             depth: 39,
             n_heads: 16,
@@ -43,16 +50,17 @@ impl VisionConfig {
         }
     }
 
-    /// A small encoder of the same form: 112 px, 64 patches.
+    /// A small encoder for the CPU: 128 px, 64 patches after a stem of three convolutions.
     #[must_use]
     pub fn nano() -> Self {
         Self {
-            image_size: 112,
-            patch_size: 14,
+            image_size: 128,
+            patch_size: 16,
+            stem_channels: vec![24, 48, 96],
             width: 192,
-            depth: 6,
+            depth: 4,
             n_heads: 6,
-            mlp_hidden: 768,
+            mlp_hidden: 576,
             norm_eps: 1e-6,
             ln_vision_eps: 1e-5,
         }
@@ -70,6 +78,13 @@ impl VisionConfig {
         self.grid() * self.grid()
     }
 
+    /// Channels, rows and columns of one patch as the patch embedding sees it.
+    #[must_use]
+    pub fn patch_shape(&self) -> [usize; 3] {
+        let edge = self.patch_size >> self.stem_channels.len();
+        [self.stem_channels.last().copied().unwrap_or(3), edge, edge]
+    }
+
     /// Width of one head.
     #[must_use]
     pub fn head_dim(&self) -> usize {
@@ -83,6 +98,18 @@ impl VisionConfig {
     pub fn validate(&self) -> Result<(), ModelError> {
         check_size("vision.image_size", self.image_size, 8192)?;
         check_size("vision.patch_size", self.patch_size, 1024)?;
+        for channels in &self.stem_channels {
+            check_size("vision.stem_channels", *channels, 1 << 12)?;
+        }
+        // Eight halvings are a patch of 256 px.
+        check_size("vision.stem_channels", 1 + self.stem_channels.len(), 9)?;
+        if !self.patch_size.is_multiple_of(1 << self.stem_channels.len()) {
+            return Err(config_error(
+                "vision.patch_size",
+                self.patch_size,
+                format!("{} convolutions of stride 2 do not divide it", self.stem_channels.len()),
+            ));
+        }
         check_size("vision.width", self.width, 1 << 16)?;
         check_size("vision.depth", self.depth, 1024)?;
         check_size("vision.n_heads", self.n_heads, 1024)?;

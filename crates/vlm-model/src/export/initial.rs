@@ -125,6 +125,10 @@ fn distribution(path: &str, shape: &[usize], projector_inputs: usize) -> Distrib
     if path.ends_with(".adapter.b") {
         return Distribution::Constant(0.0);
     }
+    if path.starts_with("vision_tower.stem.") && path.ends_with(".weight") {
+        // No norm follows: He's rule keeps the size of activations.
+        return Distribution::Normal(inverse_root(shape[1..].iter().product()) * std::f32::consts::SQRT_2);
+    }
     match path.rsplit('.').next().unwrap_or(path) {
         "gamma" => Distribution::Constant(1.0),
         "beta" | "bias" | "q_bias" | "v_bias" => Distribution::Constant(0.0),

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor};
 
+use super::StemConv;
 use super::VisionBlock;
 use crate::VisionConfig;
 use crate::layers::{cast, empty_param};
@@ -10,7 +11,8 @@ use crate::layers::{cast, empty_param};
 /// Cuts an image into square patches and maps each to a token.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
-    /// `[width, 3, patch_size, patch_size]`, a convolution whose stride is its size.
+    /// `[width, channels, patch, patch]`, a convolution whose stride is its size: 3 channels and
+    /// the patch size, or what the stem leaves of them.
     pub weight: Param<Tensor<4>>,
     /// `[width]`
     pub bias: Param<Tensor<1>>,
@@ -18,11 +20,11 @@ pub struct PatchEmbed {
 
 impl PatchEmbed {
     /// # Shapes
-    /// - `pixels`: `[batch, 3, height, width_px]`, multiples of the patch size
+    /// - `pixels`: `[batch, channels, height, width_px]`, multiples of the patch
     /// - returns `[batch, n_patches, width]`, patches in raster order, f32
     ///
     /// # Panics
-    /// If the image is not a multiple of the patch size or has not 3 channels.
+    /// If the image is not a multiple of the patch or has other channels.
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         let weight = self.weight.val();
         let [width, channels, patch, _] = weight.dims();
@@ -47,6 +49,8 @@ impl PatchEmbed {
 /// [`MiniGpt`](crate::MiniGpt).
 #[derive(Module, Debug)]
 pub struct VisionTower {
+    /// Convolutions before the patches; none in the published encoder.
+    pub stem: Vec<StemConv>,
     /// Patches to tokens.
     pub patch_embed: PatchEmbed,
     /// `[1, 1, width]`
@@ -65,10 +69,13 @@ impl VisionTower {
     #[must_use]
     pub fn empty(config: &VisionConfig, dtype: DType, device: &Device) -> Self {
         config.validate().expect("a checked configuration");
-        let (width, patch) = (config.width, config.patch_size);
+        let (width, [channels, patch, _]) = (config.width, config.patch_shape());
+        let inputs = std::iter::once(3).chain(config.stem_channels.iter().copied());
+        let stem = inputs.zip(&config.stem_channels);
         Self {
+            stem: stem.map(|(from, to)| StemConv::empty(from, *to, dtype, device)).collect(),
             patch_embed: PatchEmbed {
-                weight: empty_param([width, 3, patch, patch], dtype, device),
+                weight: empty_param([width, channels, patch, patch], dtype, device),
                 bias: empty_param([width], dtype, device),
             },
             cls_token: empty_param([1, 1, width], DType::F32, device),
@@ -100,7 +107,8 @@ impl VisionTower {
     /// # Panics
     /// If the image has another size than the model's.
     pub fn embed(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let patches = self.patch_embed.forward(pixels);
+        let map = self.stem.iter().fold(pixels, |map, convolution| convolution.forward(map));
+        let patches = self.patch_embed.forward(map);
         let [batch, n_patches, width] = patches.dims();
         let positions = self.pos_embed.val();
         assert_eq!(positions.dims()[1], 1 + n_patches, "positions of the model and patches of the image");

@@ -99,6 +99,9 @@ fn vision(name: &str, depth: usize) -> Meaning {
         "post_layernorm.bias" => return Meaning::Parameter("ln_vision.bias".to_owned()),
         _ => {}
     }
+    if name.starts_with("stem.") {
+        return parameter(name);
+    }
     let (block, is_hf) = match (name.strip_prefix("blocks."), name.strip_prefix("encoder.layers.")) {
         (Some(block), _) => (block, false),
         (None, Some(block)) => (block, true),

@@ -40,7 +40,9 @@ fn axes(published: &str) -> &'static [&'static str] {
     let ends = |end: &str| published.ends_with(end);
     if published.starts_with("visual_encoder.") {
         return if ends("patch_embed.proj.weight") {
-            &[WIDTH, "", "vision.patch_size", "vision.patch_size"]
+            &[WIDTH, "vision.stem_channels", "vision.patch_size", "vision.patch_size"]
+        } else if published.starts_with("visual_encoder.stem.") {
+            &["vision.stem_channels", "vision.stem_channels", "", ""]
         } else if ends("cls_token") {
             &["", "", WIDTH]
         } else if ends("pos_embed") {

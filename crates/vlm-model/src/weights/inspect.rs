@@ -97,7 +97,9 @@ fn guess(tensors: &[TensorSummary]) -> Option<String> {
     if let (Some(qkv), Some(patch)) = (find("blocks.0.attn.qkv.weight"), find("patch_embed.proj.weight")) {
         let (width, depth) = (*qkv.shape.get(1)?, 1 + largest_index(tensors, "blocks.")?);
         let position = find("pos_embed").and_then(|tensor| tensor.shape.get(1)).copied().unwrap_or(1);
-        let size = position.saturating_sub(1).isqrt() * patch.shape.last()?;
+        let n_stem = largest_index(tensors, "stem.").map_or(0, |last| last + 1);
+        let patch_size = patch.shape.last()?.saturating_mul(1 << n_stem.min(16));
+        let size = position.saturating_sub(1).isqrt().saturating_mul(patch_size);
         // The published file has one block more than the model runs (SPEC 3.2).
         let fit = fitting_preset(|config| {
             config.vision.width == width && (config.vision.depth..=config.vision.depth + 1).contains(&depth)

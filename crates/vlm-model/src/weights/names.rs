@@ -78,6 +78,10 @@ fn vision_name(path: &str) -> Option<String> {
     let name = match path {
         "cls_token" | "pos_embed" => path.to_owned(),
         "patch_embed.weight" | "patch_embed.bias" => path.replacen("patch_embed", "patch_embed.proj", 1),
+        _ if path.starts_with("stem.") => {
+            let (_, field) = numbered(path.strip_prefix("stem.")?)?;
+            return matches!(field, "weight" | "bias").then(|| format!("{VISION_PREFIX}{path}"));
+        }
         _ => {
             let (index, field) = numbered(path.strip_prefix("blocks.")?)?;
             match field.rsplit_once('.')? {
@@ -142,6 +146,7 @@ mod tests {
         for (path, expected) in [
             ("vision_tower.cls_token", "visual_encoder.cls_token".to_owned()),
             ("vision_tower.patch_embed.bias", "visual_encoder.patch_embed.proj.bias".to_owned()),
+            ("vision_tower.stem.1.weight", "visual_encoder.stem.1.weight".to_owned()),
             ("vision_tower.blocks.0.norm1.gamma", "visual_encoder.blocks.0.norm1.weight".to_owned()),
             ("vision_tower.blocks.38.norm2.beta", "visual_encoder.blocks.38.norm2.bias".to_owned()),
             ("vision_tower.blocks.7.attn.q_bias", "visual_encoder.blocks.7.attn.q_bias".to_owned()),
@@ -175,6 +180,7 @@ mod tests {
             "projector",
             "projector.gamma",
             "vision_tower.blocks.x.norm1.gamma",
+            "vision_tower.stem.0.gamma",
             "vision_tower.blocks.0.attn.qkv.bias",
             "language_model.layers.0.self_attn.q_proj.weight",
             "language_model.layers.0.self_attn.x_proj.base.weight",

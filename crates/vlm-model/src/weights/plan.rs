@@ -46,9 +46,16 @@ impl Plan {
     }
 
     fn vision(&mut self, config: &VisionConfig) {
-        let (width, patch, inner) = (config.width, config.patch_size, config.mlp_hidden);
+        let (width, inner) = (config.width, config.mlp_hidden);
+        let [channels, patch, _] = config.patch_shape();
         let tower = |name: &str| format!("vision_tower.{name}");
-        self.add(tower("patch_embed.weight"), &[width, 3, patch, patch]);
+        let mut from = 3;
+        for (index, to) in config.stem_channels.iter().copied().enumerate() {
+            self.add(tower(&format!("stem.{index}.weight")), &[to, from, 3, 3]);
+            self.add(tower(&format!("stem.{index}.bias")), &[to]);
+            from = to;
+        }
+        self.add(tower("patch_embed.weight"), &[width, channels, patch, patch]);
         self.add(tower("patch_embed.bias"), &[width]);
         self.add(tower("cls_token"), &[1, 1, width]);
         self.add(tower("pos_embed"), &[1, 1 + config.n_patches(), width]);

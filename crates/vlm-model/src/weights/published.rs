@@ -138,6 +138,7 @@ fn vision_config(folder: &Path, path: Option<&Path>, tower: &Shapes) -> Result<V
     let mut config = VisionConfig {
         image_size: grid.saturating_mul(patch_size),
         patch_size,
+        stem_channels: Vec::new(),
         width,
         depth: n_blocks,
         n_heads: 0,

@@ -135,6 +135,7 @@ pub(crate) fn tiny(n_layers: usize, n_kv_heads: usize, vocab_size: usize) -> Lla
         n_kv_heads,
         head_dim: 8,
         max_positions: 96,
+        tied_head: false,
         ..LlamaConfig::nano()
     }
 }

@@ -12,6 +12,7 @@ pub(crate) fn small_config() -> MiniGptConfig {
         vision: VisionConfig {
             image_size: 28,
             patch_size: 7,
+            stem_channels: Vec::new(),
             width: 12,
             depth: 2,
             n_heads: 3,
@@ -29,6 +30,7 @@ pub(crate) fn small_config() -> MiniGptConfig {
             n_kv_heads: 2,
             head_dim: 8,
             max_positions: 64,
+            tied_head: false,
             ..LlamaConfig::nano()
         },
         lora: Some(LoraConfig {

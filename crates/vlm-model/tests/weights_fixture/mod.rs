@@ -27,6 +27,7 @@ pub(crate) fn tiny_config() -> MiniGptConfig {
         vision: VisionConfig {
             image_size: 28,
             patch_size: 14,
+            stem_channels: Vec::new(),
             width: 8,
             depth: 2,
             n_heads: 2,
@@ -43,6 +44,7 @@ pub(crate) fn tiny_config() -> MiniGptConfig {
             n_kv_heads: 1,
             head_dim: 4,
             max_positions: 32,
+            tied_head: false,
             ..LlamaConfig::nano()
         },
         lora: Some(LoraConfig {

@@ -94,6 +94,7 @@ impl Composed {
             vision: VisionConfig {
                 image_size: vit.image,
                 patch_size: vit.patch,
+                stem_channels: Vec::new(),
                 width: vit.dim,
                 depth: vit.depth,
                 n_heads: vit.heads,

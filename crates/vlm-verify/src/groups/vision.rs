@@ -34,6 +34,7 @@ pub(crate) fn check(folder: &Path, device: &Device, checker: &mut Checker<'_>) -
         VisionConfig {
             image_size: hf.image_size,
             patch_size: hf.patch_size,
+            stem_channels: Vec::new(),
             width: hf.hidden_size,
             depth: hf.num_hidden_layers,
             n_heads: hf.num_attention_heads,
@@ -86,6 +87,7 @@ fn sizes_of(file: &GoldenFile, cases: &GoldenFile) -> Result<VisionConfig, Verif
     Ok(VisionConfig {
         image_size: n_patches.isqrt() * axis(&patch, 3),
         patch_size: axis(&patch, 3),
+        stem_channels: Vec::new(),
         width: axis(&patch, 0),
         depth,
         n_heads: axis(&shape(cases, "attention_probs.0")?, 1),
