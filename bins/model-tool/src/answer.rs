@@ -2,16 +2,16 @@
 
 use std::ops::ControlFlow;
 
+use bin_support::{EXIT_OK, EXIT_STOPPED};
 use vlm_infer::{AnswerMode, ImageSource, Question, RESEARCH_NOTE, Responder, Response, TextEvent};
 use vlm_model::{GenerationOptions, Sampling, StopReason};
 
 use crate::args::{GenerateArgs, GroundedArg};
-use crate::{EXIT_OK, EXIT_STOPPED, output};
 
 pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<u8> {
-    output::catch_stop();
+    bin_support::stop_flag(None);
     let device = args.device.device.open()?;
-    let bar = output::byte_bar("reading");
+    let bar = bin_support::byte_bar("reading");
     let responder = Responder::open(&args.checkpoint, &device, args.device.precision, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
@@ -25,21 +25,21 @@ pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<u8> {
     };
     let mut failure = Ok(());
     let response = responder.respond(&question, &mut |event| {
-        if output::was_stopped() {
+        if bin_support::was_stopped() {
             return ControlFlow::Break(());
         }
         if args.stream && failure.is_ok() {
             failure = match event {
-                TextEvent::Append(text) => output::piece(text),
+                TextEvent::Append(text) => bin_support::piece(text),
                 // What was printed is not the answer; it starts again on a new line.
-                TextEvent::Replace(text) => output::piece(&format!("\n{text}")),
+                TextEvent::Replace(text) => bin_support::piece(&format!("\n{text}")),
             };
         }
         if failure.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     failure?;
     if args.json {
-        output::json(&response)?;
+        bin_support::json(&response)?;
     } else {
         print_text(args, &response)?;
     }
@@ -63,20 +63,20 @@ fn mode(args: &GenerateArgs) -> AnswerMode {
 
 fn print_text(args: &GenerateArgs, response: &Response) -> anyhow::Result<()> {
     if args.stream {
-        output::data("")?;
+        bin_support::data("")?;
     } else {
-        output::data(&response.text)?;
+        bin_support::data(&response.text)?;
     }
     if let Some(b) = &response.box_px {
-        output::note(&format!(
+        bin_support::note(&format!(
             "box, px: x {:.1} to {:.1}, y {:.1} to {:.1}",
             b.x_min, b.x_max, b.y_min, b.y_max
         ));
     }
     if let Some(probability) = response.probability {
-        output::note(&format!("probability among well-formed answers: {probability:.4}"));
+        bin_support::note(&format!("probability among well-formed answers: {probability:.4}"));
     }
-    output::note(&format!(
+    bin_support::note(&format!(
         "{} prompt positions, {} new tokens, {} model steps, {:.2} s; {RESEARCH_NOTE}",
         response.n_prompt_tokens, response.n_new_tokens, response.n_model_steps, response.timings.total_s
     ));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bin_support::{EXIT_FINDINGS, EXIT_OK};
 use serde_json::Value;
 use vlm_infer::PromptSettings;
 use vlm_model::{
@@ -12,25 +13,24 @@ use vlm_model::{
 use vlm_prompt::BoxFormat;
 
 use crate::args::{ConvertArgs, DiffArgs, InitArgs, InspectArgs, MergeArgs};
-use crate::{EXIT_DIFFERENT, EXIT_OK, output};
 
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<u8> {
     let files = vlm_model::inspect(&args.path)?;
     if args.json {
-        output::json(&files)?;
+        bin_support::json(&files)?;
         return Ok(EXIT_OK);
     }
     for file in &files {
-        output::data(&format!(
+        bin_support::data(&format!(
             "{}: {} tensors, {} parameters, {} bytes",
             file.path.display(),
             file.tensors.len(),
             file.n_parameters,
             file.n_bytes
         ))?;
-        output::data(&format!("  {}", file.guess.as_deref().unwrap_or("no part of a MiniGPT model")))?;
+        bin_support::data(&format!("  {}", file.guess.as_deref().unwrap_or("no part of a MiniGPT model")))?;
         for tensor in &file.tensors {
-            output::data(&format!(
+            bin_support::data(&format!(
                 "  {:<5} {:<20} {}",
                 tensor.dtype,
                 format!("{:?}", tensor.shape),
@@ -56,7 +56,7 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<u8> {
     };
     let prompt = prompt.to_json();
     init_checkpoint(&config, args.seed, args.precision, &args.out, &prompt, &CheckpointOptions::default())?;
-    output::note(&format!("{}: random weights, seed {}", args.out.display(), args.seed));
+    bin_support::note(&format!("{}: random weights, seed {}", args.out.display(), args.seed));
     Ok(EXIT_OK)
 }
 
@@ -104,41 +104,41 @@ pub(crate) fn merge_adapter(args: &MergeArgs) -> anyhow::Result<u8> {
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<u8> {
     let comparison = compare(&args.first, &args.second)?;
     if args.json {
-        output::json(&comparison)?;
+        bin_support::json(&comparison)?;
     } else {
         for (names, path) in [(&comparison.only_first, &args.first), (&comparison.only_second, &args.second)]
         {
             for name in names {
-                output::data(&format!("only in {}: {name}", path.display()))?;
+                bin_support::data(&format!("only in {}: {name}", path.display()))?;
             }
         }
         for tensor in &comparison.different {
             let largest = tensor.largest.map_or_else(|| "-".to_owned(), |largest| format!("{largest:.3e}"));
-            output::data(&format!(
+            bin_support::data(&format!(
                 "{largest:>10}  {} entries differ  {}  ({}, {})",
                 tensor.n_different, tensor.name, tensor.first, tensor.second
             ))?;
         }
-        output::data(&format!("{} tensors equal", comparison.n_equal))?;
+        bin_support::data(&format!("{} tensors equal", comparison.n_equal))?;
     }
-    Ok(if comparison.is_same(args.tolerance) { EXIT_OK } else { EXIT_DIFFERENT })
+    Ok(if comparison.is_same(args.tolerance) { EXIT_OK } else { EXIT_FINDINGS })
 }
 
 fn load_on_cpu(files: &ModelFiles, config: &MiniGptConfig, precision: Precision) -> anyhow::Result<MiniGpt> {
     let device = DeviceChoice::Cpu.open()?;
-    let bar = output::byte_bar("reading");
+    let bar = bin_support::byte_bar("reading");
     let (model, report) = load(files, config, precision, &device, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    output::note(&format!("{report}\n{:.1} s, {:.2} s/GB", report.seconds, report.seconds_per_gb()));
+    bin_support::note(&format!("{report}\n{:.1} s, {:.2} s/GB", report.seconds, report.seconds_per_gb()));
     Ok(model)
 }
 
 fn write(model: &MiniGpt, prompt: &Value, options: &CheckpointOptions, out: &Path) -> anyhow::Result<()> {
     write_checkpoint(model, out, prompt, options)?;
-    output::note(&format!("wrote {}", out.display()));
+    bin_support::note(&format!("wrote {}", out.display()));
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! `verify`: this model against PyTorch's golden values.
 
+use bin_support::{EXIT_ERROR, EXIT_OK};
 use vlm_verify::{Case, Report, verify};
 
 use crate::args::VerifyArgs;
-use crate::{EXIT_ERROR, EXIT_OK, output};
 
 #[derive(serde::Serialize)]
 struct Json<'a> {
@@ -19,12 +19,12 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<u8> {
     let mut failure = Ok(());
     let report = verify(&args.folder, &device, args.device.precision, &mut |case| {
         if !args.json && failure.is_ok() {
-            failure = output::data(&line(case));
+            failure = bin_support::data(&line(case));
         }
     })?;
     failure?;
     if args.json {
-        output::json(&Json {
+        bin_support::json(&Json {
             passed: report.passed(),
             device: args.device.device.to_string(),
             precision: args.device.precision.to_string(),
@@ -32,10 +32,10 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<u8> {
         })?;
     } else {
         for skipped in &report.skipped {
-            output::data(&format!("skip  {}: {}", skipped.name, skipped.reason))?;
+            bin_support::data(&format!("skip  {}: {}", skipped.name, skipped.reason))?;
         }
         let failed = report.failures().count();
-        output::data(&format!("{} cases, {failed} failed", report.cases.len()))?;
+        bin_support::data(&format!("{} cases, {failed} failed", report.cases.len()))?;
     }
     Ok(if report.passed() { EXIT_OK } else { EXIT_ERROR })
 }

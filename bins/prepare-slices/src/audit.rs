@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use bin_support::{EXIT_FINDINGS, EXIT_OK};
 use ct_slices::audit::{AuditInput, AuditOptions, audit};
 use ct_slices::index::{IndexLimits, SliceIndex, read_image_csv, read_index_as_is};
 
 use crate::args::AuditArgs;
-use crate::progress;
 use crate::run::threads;
-use crate::{EXIT_FINDINGS, EXIT_OK};
 
 pub(crate) fn run(args: &AuditArgs) -> Result<u8> {
     let mut inputs = Vec::with_capacity(args.index.len());
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<u8> {
         .build()
         .context("cannot start threads")?;
     let report = pool.install(|| audit(&inputs, &options));
-    progress::data(if args.json { report.to_json() } else { report.to_text() }.trim_end())?;
+    bin_support::data(if args.json { report.to_json() } else { report.to_text() }.trim_end())?;
     Ok(if report.passed(args.strict) { EXIT_OK } else { EXIT_FINDINGS })
 }
 

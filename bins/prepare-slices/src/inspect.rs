@@ -1,13 +1,12 @@
 //! `inspect` and `datasets`.
 
 use anyhow::Result;
+use bin_support::EXIT_OK;
 use ct_slices::dataset::{Dataset, builtin_datasets, parse_datasets};
 use ct_volume::{Limits, ReadOptions, read_study, summarize};
 use serde_json::json;
 
-use crate::EXIT_OK;
 use crate::args::{DatasetsArgs, InspectArgs, ReadArgs};
-use crate::progress;
 
 pub(crate) fn read_options(args: &ReadArgs) -> ReadOptions {
     let mut options = ReadOptions::default();
@@ -25,24 +24,24 @@ pub(crate) fn limits(max_mib: u64) -> Limits {
 pub(crate) fn run(args: &InspectArgs) -> Result<u8> {
     let summary = summarize(&read_study(&args.study, &read_options(&args.read))?);
     if args.json {
-        progress::json(&summary)?;
+        bin_support::json(&summary)?;
         return Ok(EXIT_OK);
     }
     let [x, y, z] = summary.shape;
     let [sx, sy, sz] = summary.spacing_mm;
-    progress::data(&format!("shape        {x} x {y} x {z}"))?;
-    progress::data(&format!("spacing      {sx:.4} x {sy:.4} x {sz:.4} mm"))?;
-    progress::data(&format!("orientation  {}", summary.orientation))?;
+    bin_support::data(&format!("shape        {x} x {y} x {z}"))?;
+    bin_support::data(&format!("spacing      {sx:.4} x {sy:.4} x {sz:.4} mm"))?;
+    bin_support::data(&format!("orientation  {}", summary.orientation))?;
     let hu = summary.hu;
-    progress::data(&format!("HU           {} to {}, mean {:.2}", hu.min, hu.max, hu.mean))?;
+    bin_support::data(&format!("HU           {} to {}, mean {:.2}", hu.min, hu.max, hu.mean))?;
     for row in &summary.affine[..3] {
-        progress::data(&format!(
+        bin_support::data(&format!(
             "affine       {:12.5} {:12.5} {:12.5} {:12.5}",
             row[0], row[1], row[2], row[3]
         ))?;
     }
     for warning in &summary.warnings {
-        progress::data(&format!("warning      {warning}"))?;
+        bin_support::data(&format!("warning      {warning}"))?;
     }
     Ok(EXIT_OK)
 }
@@ -67,14 +66,14 @@ pub(crate) fn datasets(args: &DatasetsArgs) -> Result<u8> {
                 })
             })
             .collect();
-        progress::json(&entries)?;
+        bin_support::json(&entries)?;
         return Ok(EXIT_OK);
     }
     for d in &datasets {
-        progress::data(&format!("{:<18} {}", d.name, d.title))?;
-        progress::data(&format!("{:<18} layout {}, below {}", "", d.layout, d.root.display()))?;
+        bin_support::data(&format!("{:<18} {}", d.name, d.title))?;
+        bin_support::data(&format!("{:<18} layout {}, below {}", "", d.layout, d.root.display()))?;
         let license = d.license.as_deref().unwrap_or("your own");
-        progress::data(&format!("{:<18} licence {license}; {}", "", d.get))?;
+        bin_support::data(&format!("{:<18} licence {license}; {}", "", d.get))?;
     }
     Ok(EXIT_OK)
 }

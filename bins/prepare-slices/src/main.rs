@@ -4,28 +4,22 @@ mod args;
 mod audit;
 mod inspect;
 mod phantom;
-mod progress;
 mod run;
 mod slice;
 
 use std::process::ExitCode;
 
+use bin_support::run_main;
 use clap::Parser;
 
 use args::{Cli, Command};
 
-/// Ended well.
-pub(crate) const EXIT_OK: u8 = 0;
-/// Data or system error; 2, bad usage, is clap's.
-pub(crate) const EXIT_ERROR: u8 = 1;
-/// An audit found something.
-pub(crate) const EXIT_FINDINGS: u8 = 3;
-/// Stopped by Ctrl-C.
-pub(crate) const EXIT_STOPPED: u8 = 130;
+/// Printed at the first Ctrl-C.
+pub(crate) const STOP_MESSAGE: &str = "stopping after the slices at hand …";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match &cli.command {
+    run_main(|| match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Slice(args) => slice::run(args),
         Command::Convert(args) => slice::convert(args),
@@ -35,12 +29,5 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Phantom(args) => phantom::run(args),
         Command::Datasets(args) => inspect::datasets(args),
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            progress::report_error(&error);
-            ExitCode::from(if progress::was_stopped() { EXIT_STOPPED } else { EXIT_ERROR })
-        }
-    }
+    })
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use bin_support::EXIT_OK;
 use ct_phantom::{Layout, MANIFEST_NAME, PhantomSpec, Tumors, write_dataset};
 use ct_slices::dataset::PhantomSource;
 
-use crate::EXIT_OK;
+use crate::STOP_MESSAGE;
 use crate::args::{PhantomArgs, PhantomLayoutArg};
-use crate::progress;
 use crate::run::threads;
 
 pub(crate) fn run(args: &PhantomArgs) -> Result<u8> {
@@ -23,9 +23,9 @@ pub(crate) fn run(args: &PhantomArgs) -> Result<u8> {
     }
     let n_studies = write(&args.out, &spec, threads(args.work.threads))?;
     if args.work.json {
-        progress::json(&serde_json::json!({ "studies": n_studies, "layout": layout, "seed": args.seed }))?;
+        bin_support::json(&serde_json::json!({ "studies": n_studies, "layout": layout, "seed": args.seed }))?;
     }
-    progress::note(&format!("{n_studies} synthetic studies in {}", args.out.display()));
+    bin_support::note(&format!("{n_studies} synthetic studies in {}", args.out.display()));
     Ok(EXIT_OK)
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn provide(source: &PhantomSource, root: &Path, n_threads: usize) -> 
     if root.join(MANIFEST_NAME).is_file() {
         return Ok(());
     }
-    progress::note(&format!("making {} synthetic studies in {}", source.patients, root.display()));
+    bin_support::note(&format!("making {} synthetic studies in {}", source.patients, root.display()));
     let [fewest, most] = source.slices;
     let spec = PhantomSpec::new(Layout::Msd, source.seed, source.patients)
         .with_matrix(source.size)
@@ -45,11 +45,11 @@ pub(crate) fn provide(source: &PhantomSource, root: &Path, n_threads: usize) -> 
 }
 
 fn write(out: &Path, spec: &PhantomSpec, n_threads: usize) -> Result<usize> {
-    let bar = progress::bar("studies");
+    let bar = bin_support::item_bar("studies");
     bar.set_length(u64::from(spec.patients));
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().context("cannot start threads")?;
-    let stop = progress::stop_flag();
+    let stop = bin_support::stop_flag(Some(STOP_MESSAGE));
     let manifest =
         pool.install(|| write_dataset(out, spec, &|event| bar.set_position(event.done.into()), stop));
     bar.finish_and_clear();

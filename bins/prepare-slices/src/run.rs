@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use bin_support::EXIT_OK;
 use ct_slices::LabelMap;
 use ct_slices::dataset::{Dataset, DatasetError, Layout};
 use ct_slices::prepare::{
@@ -11,11 +12,10 @@ use ct_slices::prepare::{
 };
 use serde_json::json;
 
-use crate::EXIT_OK;
+use crate::STOP_MESSAGE;
 use crate::args::{CropArg, MergeArgs, RunArgs, TumorMixArgs};
 use crate::inspect::{dataset_list, limits};
 use crate::phantom;
-use crate::progress;
 use crate::slice::image_orientation;
 
 /// The dataset of the options and where it lies.
@@ -98,7 +98,7 @@ pub(crate) fn threads(given: Option<usize>) -> usize {
 pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     let (dataset, root) = dataset(args)?;
     let config = config(args, &dataset)?;
-    let bar = progress::bar("studies");
+    let bar = bin_support::item_bar("studies");
     let show = |event: Progress<'_>| match event {
         Progress::Started { n_volumes } => bar.set_length(n_volumes as u64),
         Progress::VolumeDone { .. } => bar.inc(1),
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         resume: args.resume,
         audit: !args.no_audit,
         limits: limits(args.max_mib),
-        cancel: progress::stop_flag(),
+        cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
         progress: &show,
     };
     let outcome = prepare::run(&dataset, &root, &config, &args.out, &options);
@@ -120,11 +120,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         RunOutcome::Complete(summary) => report(&summary, &args.out, args.work.json),
         RunOutcome::Shard { n_volumes, n_images } => {
             if args.work.json {
-                progress::json(
+                bin_support::json(
                     &json!({ "shard": args.shard.map(|s| s.to_string()), "volumes": n_volumes, "images": n_images }),
                 )?;
             }
-            progress::note(&format!(
+            bin_support::note(&format!(
                 "shard done: {n_volumes} studies, {n_images} images in {}; join the shards with `prepare-slices merge`",
                 args.out.display()
             ));
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
 }
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
-    let bar = progress::bar("studies");
+    let bar = bin_support::item_bar("studies");
     let show = |event: Progress<'_>| {
         if let Progress::Step(step) = event {
             bar.set_message(step);
@@ -147,7 +147,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
         resume: false,
         audit: !args.no_audit,
         limits: limits(4096),
-        cancel: progress::stop_flag(),
+        cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
         progress: &show,
     };
     let summary = prepare::merge(&args.shards, &args.out, &options);
@@ -157,10 +157,10 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
 
 fn report(summary: &RunSummary, out: &std::path::Path, as_json: bool) -> Result<u8> {
     if as_json {
-        progress::json(summary)?;
+        bin_support::json(summary)?;
     }
     let counts = &summary.counts;
-    progress::note(&format!(
+    bin_support::note(&format!(
         "{} studies of {} patients: {} slices, {} images, in {}",
         counts.volumes,
         counts.patients,
@@ -169,18 +169,21 @@ fn report(summary: &RunSummary, out: &std::path::Path, as_json: bool) -> Result<
         out.display()
     ));
     for (task, found) in &summary.tasks {
-        progress::note(&format!("  {task}: {} train, {} test", found.train, found.test));
+        bin_support::note(&format!("  {task}: {} train, {} test", found.train, found.test));
     }
     for warning in summary.warnings.iter().take(10) {
-        progress::note(&format!("  warning: {}: {}: {}", warning.volume, warning.code, warning.message));
+        bin_support::note(&format!("  warning: {}: {}: {}", warning.volume, warning.code, warning.message));
     }
     if summary.warnings.len() > 10 {
-        progress::note(&format!("  … {} more warnings in summary.json", summary.warnings.len() - 10));
+        bin_support::note(&format!("  … {} more warnings in summary.json", summary.warnings.len() - 10));
     }
     if let Some(audit) = &summary.audit {
-        progress::note(&format!("  audit: {} errors, {} warnings (audit.txt)", audit.errors, audit.warnings));
+        bin_support::note(&format!(
+            "  audit: {} errors, {} warnings (audit.txt)",
+            audit.errors, audit.warnings
+        ));
     }
-    progress::note("research use only, not for diagnosis");
+    bin_support::note("research use only, not for diagnosis");
     Ok(EXIT_OK)
 }
 
@@ -195,9 +198,9 @@ pub(crate) fn tumor_mix(args: &TumorMixArgs) -> Result<u8> {
     let summary = prepare::mix_tumor_set(&args.index, args.predictions.as_deref(), &config, &args.out)
         .context("the tumour set was not made")?;
     if args.json {
-        progress::json(&summary)?;
+        bin_support::json(&summary)?;
     }
-    progress::note(&format!(
+    bin_support::note(&format!(
         "train {} yes + {} no, test {} yes + {} no, in {}",
         summary.train_yes,
         summary.train_no,
@@ -206,7 +209,7 @@ pub(crate) fn tumor_mix(args: &TumorMixArgs) -> Result<u8> {
         args.out.display()
     ));
     for note in &summary.notes {
-        progress::note(&format!("  note: {note}"));
+        bin_support::note(&format!("  note: {note}"));
     }
     Ok(EXIT_OK)
 }

@@ -1,16 +1,15 @@
 //! `slice` and `convert`.
 
 use anyhow::{Context, Result};
+use bin_support::EXIT_OK;
 use ct_slices::LabelMap;
 use ct_slices::dataset::Layout;
 use ct_slices::prepare::{ImageOrientation, PrepareConfig, SliceOptions, render_slice};
 use ct_volume::nifti::{VoxelType, write_volume};
 use ct_volume::{StudyKind, detect_kind, read_study, write_atomic};
 
-use crate::EXIT_OK;
 use crate::args::{ConvertArgs, OrientationArg, SliceArgs};
 use crate::inspect::{limits, read_options};
-use crate::progress;
 
 pub(crate) fn image_orientation(arg: OrientationArg) -> ImageOrientation {
     match arg {
@@ -38,7 +37,7 @@ pub(crate) fn run(args: &SliceArgs) -> Result<u8> {
     };
     let (png, (width, height)) = render_slice(&args.study, &config, &options)?;
     write_atomic(&args.out, &png)?;
-    progress::note(&format!("wrote {} ({width} x {height}), research use only", args.out.display()));
+    bin_support::note(&format!("wrote {} ({width} x {height}), research use only", args.out.display()));
     Ok(EXIT_OK)
 }
 
@@ -48,7 +47,7 @@ pub(crate) fn convert(args: &ConvertArgs) -> Result<u8> {
     let voxel_type = if volume.hu().iter().all(is_i16) { VoxelType::Int16 } else { VoxelType::Float32 };
     write_volume(&args.out, &volume, voxel_type).context("conversion failed")?;
     for warning in volume.warnings() {
-        progress::note(&format!("warning: {warning}"));
+        bin_support::note(&format!("warning: {warning}"));
     }
     Ok(EXIT_OK)
 }
