@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use vlm_model::{IGNORED_LABEL, Labels, Padding, Sequence, SequencePart};
 
+use crate::EncodedSample;
+
 /// A question with its images, and the answer to learn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingSample {
@@ -56,18 +58,32 @@ impl TrainingBatch {
         bos_token: u32,
         pad_token: u32,
     ) -> Self {
+        let samples: Vec<EncodedSample> = samples.iter().cloned().map(EncodedSample::from).collect();
+        Self::from_encoded(samples, images, n_image_tokens, bos_token, pad_token)
+    }
+
+    /// As [`TrainingBatch::new`], of samples with parts that are read and not learned.
+    #[must_use]
+    pub fn from_encoded(
+        samples: Vec<EncodedSample>,
+        images: BatchImages,
+        n_image_tokens: usize,
+        bos_token: u32,
+        pad_token: u32,
+    ) -> Self {
         let mut sequences = Vec::with_capacity(samples.len());
         let mut rows = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let n_before =
-                1 + sample.condition.iter().map(|part| n_positions(part, n_image_tokens)).sum::<usize>();
-            let label = |id: &u32| if *id == pad_token { IGNORED_LABEL } else { i64::from(*id) };
+        for EncodedSample { condition, target } in samples {
+            let n_before = 1 + condition.iter().map(|part| n_positions(part, n_image_tokens)).sum::<usize>();
+            let label = |(id, learned): (&u32, &bool)| {
+                if *learned && *id != pad_token { i64::from(*id) } else { IGNORED_LABEL }
+            };
             let mut labels = vec![IGNORED_LABEL; n_before];
-            labels.extend(sample.answer.iter().map(label));
+            labels.extend(target.ids.iter().zip(&target.supervised).map(label));
             rows.push(labels);
             let mut sequence = vec![SequencePart::Tokens(vec![bos_token])];
-            sequence.extend(sample.condition.iter().cloned());
-            sequence.push(SequencePart::Tokens(sample.answer.clone()));
+            sequence.extend(condition);
+            sequence.push(SequencePart::Tokens(target.ids));
             sequences.push(sequence);
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -109,6 +125,16 @@ mod tests {
         assert_eq!(batch.labels.rows()[1].len(), 299);
         assert_eq!(answers, [(283..=298).collect::<Vec<_>>(), (277..=288).collect()]);
         assert_eq!(batch.labels.n_targets(), 28);
+    }
+
+    #[test]
+    fn what_is_not_supervised_has_no_label() {
+        let target =
+            vlm_prompt::TrainingTarget { ids: vec![5, 6, 7, 2], supervised: vec![true, false, false, true] };
+        let sample = EncodedSample { condition: vec![SequencePart::Tokens(vec![9])], target };
+        let batch = TrainingBatch::from_encoded(vec![sample], BatchImages::Nothing, 4, 1, 3);
+        let ignored = IGNORED_LABEL;
+        assert_eq!(batch.labels.rows(), [[ignored, ignored, 5, ignored, ignored, 2]]);
     }
 
     #[test]

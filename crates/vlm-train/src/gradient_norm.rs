@@ -88,12 +88,14 @@ mod tests {
             gradients.register(bias.id, bias.val().full_like(4.0));
             gradients
         };
-        // 256 entries each: the norm is 16 * 5
-        assert!((global_norm(&model, &gradients()).unwrap() - 80.0).abs() < 1e-4);
-        for (max_norm, expected) in [(100.0, 80.0), (8.0, 8.0), (1.0, 1.0)] {
+        // as many entries of 3 as of 4: the norm is 5 of their root
+        let norm = model.config().llama.hidden_size as f32;
+        let norm = 5.0 * norm.sqrt();
+        assert!((global_norm(&model, &gradients()).unwrap() - norm).abs() < 1e-4);
+        for (max_norm, expected) in [(100.0, norm), (8.0, 8.0), (1.0, 1.0)] {
             let (clipped, before) = clip_global_norm(&model, gradients(), max_norm).unwrap();
             let after = global_norm(&model, &clipped).unwrap();
-            assert!((before - 80.0).abs() < 1e-4 && (after - expected).abs() < 1e-4, "{max_norm}: {after}");
+            assert!((before - norm).abs() < 1e-4 && (after - expected).abs() < 1e-4, "{max_norm}: {after}");
         }
         assert_eq!(global_norm(&model, &GradientsParams::new()).unwrap(), 0.0, "nothing learns");
     }

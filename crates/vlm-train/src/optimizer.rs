@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::{Tensor, TensorData};
-use burn_store::burn_pack::Reader;
+use burn::module::ParamGroup;
+use burn::optim::{AdamW, AdamWConfig, ModuleOptimizer};
+use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
-use vlm_model::{MiniGpt, published_name};
+use vlm_model::MiniGpt;
 
 use crate::TrainError;
-use crate::error::check_not_negative;
+use crate::error::{check_not_negative, setting};
+use crate::optimizer_state::{OnDevice, OptimizerState};
+use crate::parameters::parameters;
 
 /// Numbers of `AdamW`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,11 +35,10 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    fn validate(&self) -> Result<(), TrainError> {
+    pub(crate) fn validate(&self) -> Result<(), TrainError> {
         for (field, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
             if !(0.0..1.0).contains(&beta) {
-                let reason = "expected 0 or more and below 1";
-                return Err(TrainError::Setting { field, value: beta.to_string(), reason });
+                return Err(setting(field, beta, "expected 0 or more and below 1"));
             }
         }
         check_not_negative("epsilon", self.epsilon)?;
@@ -46,12 +46,13 @@ impl OptimizerConfig {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "burn's optimizers hold f32 numbers")]
-    fn adamw(&self, weight_decay: f64) -> AdamWConfig {
+    fn adamw(&self, weight_decay: f64) -> AdamW {
         AdamWConfig::new()
             .with_beta_1(self.beta_1 as f32)
             .with_beta_2(self.beta_2 as f32)
             .with_epsilon(self.epsilon as f32)
             .with_weight_decay(weight_decay as f32)
+            .build()
     }
 }
 
@@ -68,8 +69,10 @@ pub fn optimizer(model: &MiniGpt, config: &OptimizerConfig) -> Result<ModuleOpti
     let decaying = parameters(model).into_iter().filter(|parameter| parameter.decays).map(|p| p.path);
     // By path and not by id: a loaded model has new ids.
     let group = ParamGroup::from_paths(decaying.collect());
-    let decay = config.adamw(config.weight_decay).build();
-    Ok(config.adamw(0.0).init().with_group(group, decay, None))
+    let on_device = |adamw| OnDevice { adamw, device: model.device() };
+    let plain = ModuleOptimizer::from(config.adamw(0.0));
+    let plain = plain.with_group(ParamGroup::all(), on_device(config.adamw(0.0)), None);
+    Ok(plain.with_group(group, on_device(config.adamw(config.weight_decay)), None))
 }
 
 /// `AdamW`'s two running means of one parameter.
@@ -89,67 +92,7 @@ pub fn moments(
     optimizer: &ModuleOptimizer,
     model: &MiniGpt,
 ) -> Result<BTreeMap<String, Moments>, TrainError> {
-    // burn hides the fields of its record; its file form is open.
-    let unreadable = |error: &dyn std::fmt::Display| TrainError::OptimizerState(error.to_string());
-    let bytes = optimizer.into_bytes().map_err(|error| unreadable(&error))?;
-    let reader = Reader::from_bytes(bytes).map_err(|error| unreadable(&error))?;
-    let names: BTreeMap<u64, String> = parameters(model).into_iter().map(|p| (p.id, p.published)).collect();
-    let mut first = BTreeMap::new();
-    let mut second = BTreeMap::new();
-    for tensor in reader.into_tensors().map_err(|error| unreadable(&error))? {
-        let (field, dtype, shape, id, bytes) = tensor.into_parts().map_err(|error| unreadable(&error))?;
-        let name = id.and_then(|id| names.get(&id)).ok_or_else(|| unreadable(&format!("`{field}`")))?;
-        let data = TensorData::from_bytes(bytes, shape, dtype);
-        if field.ends_with(".moment_1") {
-            first.insert(name.clone(), data);
-        } else if field.ends_with(".moment_2") {
-            second.insert(name.clone(), data);
-        }
-    }
-    first
-        .into_iter()
-        .map(|(name, first)| match second.remove(&name) {
-            Some(second) => Ok((name, Moments { first, second })),
-            None => Err(unreadable(&format!("`{name}` has no second moment"))),
-        })
-        .collect()
-}
-
-struct Parameter {
-    id: u64,
-    path: String,
-    published: String,
-    decays: bool,
-}
-
-fn parameters(model: &MiniGpt) -> Vec<Parameter> {
-    let mut list = ListParameters::default();
-    model.visit(&mut list);
-    list.parameters
-}
-
-#[derive(Default)]
-struct ListParameters {
-    path: Vec<String>,
-    parameters: Vec<Parameter>,
-}
-
-impl ModuleVisitor for ListParameters {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        // Every parameter of the model has a published name; another would keep its path.
-        let published = published_name(&path).unwrap_or_else(|| path.clone());
-        let decays = D >= 2 && !["bias", "ln", "bn"].iter().any(|part| published.contains(part));
-        self.parameters.push(Parameter { id: param.id.val(), path, published, decays });
-    }
+    Ok(OptimizerState::read(optimizer, model)?.moments)
 }
 
 #[cfg(all(test, feature = "flex"))]

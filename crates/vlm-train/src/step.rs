@@ -2,7 +2,9 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
-use vlm_model::{AttentionMask, BlockCheckpointing, MiniGpt, ModelError, VisionConfig, VisionTower};
+use vlm_model::{
+    AttentionMask, BlockCheckpointing, LossAndGradients, MiniGpt, ModelError, VisionConfig, VisionTower,
+};
 
 use crate::{BatchImages, TrainError, TrainingBatch, clip_global_norm, global_norm};
 
@@ -48,14 +50,7 @@ pub fn train_step(
     lr: f64,
     options: &StepOptions,
 ) -> Result<(MiniGpt, StepReport), TrainError> {
-    let (embeddings, mask) = embed(&model, batch)?;
-    let computed = model.loss_and_gradients(
-        embeddings,
-        &mask,
-        &batch.labels,
-        options.checkpointing,
-        options.dropout_seed,
-    )?;
+    let computed = forward_backward(&model, batch, options.checkpointing, options.dropout_seed)?;
     let (gradients, grad_norm) = match options.max_norm {
         Some(max_norm) => clip_global_norm(&model, computed.gradients, max_norm)?,
         None => {
@@ -65,6 +60,17 @@ pub fn train_step(
     };
     let report = StepReport { loss: computed.loss, grad_norm, n_targets: computed.n_targets };
     Ok((update(model, optimizer, gradients, lr), report))
+}
+
+/// Loss and gradients of a batch, nothing applied.
+pub(crate) fn forward_backward(
+    model: &MiniGpt,
+    batch: &TrainingBatch,
+    checkpointing: BlockCheckpointing,
+    dropout_seed: u64,
+) -> Result<LossAndGradients, ModelError> {
+    let (embeddings, mask) = embed(model, batch)?;
+    model.loss_and_gradients(embeddings, &mask, &batch.labels, checkpointing, dropout_seed)
 }
 
 /// Images and text of a batch as embeddings, on the autodiff graph of what learns.
@@ -78,7 +84,8 @@ fn embed(model: &MiniGpt, batch: &TrainingBatch) -> Result<(Tensor<3>, Attention
     model.assemble(&batch.sequences, images.as_ref(), batch.padding)
 }
 
-fn update(
+/// One update of all parameters that have a gradient.
+pub(crate) fn update(
     mut model: MiniGpt,
     optimizer: &mut ModuleOptimizer,
     gradients: GradientsParams,
@@ -101,6 +108,7 @@ fn smallest_tower() -> VisionConfig {
     VisionConfig {
         image_size: 1,
         patch_size: 1,
+        stem_channels: Vec::new(),
         width: 1,
         depth: 1,
         n_heads: 1,

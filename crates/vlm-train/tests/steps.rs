@@ -17,6 +17,7 @@ fn config(dropout: f64) -> MiniGptConfig {
     let vision = VisionConfig {
         image_size: 28,
         patch_size: 7,
+        stem_channels: Vec::new(),
         width: 12,
         depth: 1,
         n_heads: 2,
@@ -31,6 +32,7 @@ fn config(dropout: f64) -> MiniGptConfig {
         n_kv_heads: 2,
         head_dim: 4,
         max_positions: 32,
+        tied_head: false,
         ..LlamaConfig::nano()
     };
     let lora = LoraConfig { rank: 2, alpha: 4.0, dropout, ..LoraConfig::default() };
