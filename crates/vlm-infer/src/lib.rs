@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod error;
 mod features;
 mod image;
@@ -30,9 +31,10 @@ mod response;
 mod settings;
 mod text_stream;
 
+pub use batch::FeatureQuestion;
 pub use error::InferError;
 pub use image::{ImageSource, ModelImage, image_pixels};
 pub use question::{AnswerMode, EarlierTurn, Question};
-pub use responder::Responder;
+pub use responder::{Responder, open_tokenizer};
 pub use response::{RESEARCH_NOTE, Response, TextEvent, Timings};
 pub use settings::PromptSettings;

@@ -9,9 +9,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};
 use vlm_model::{
-    AttentionMask, DecodingGrammar, GenerationOptions, GrammarSegment, GroundedAnswer, GroundedOptions,
-    LoadReport, MiniGpt, Padding, Precision, SequencePart, decode_grounded, discover, generate,
-    load_checkpoint,
+    AttentionMask, DecodingGrammar, Generated, GenerationOptions, GrammarSegment, GroundedAnswer,
+    GroundedOptions, LoadReport, MiniGpt, Padding, Precision, SequencePart, decode_grounded, discover,
+    generate, load_checkpoint,
 };
 use vlm_prompt::{
     Answer, AnswerGrammar, AnswerKind, BoxDecode, BoxFormat, GridBox, PixelBox, PromptPart, TaskTag,
@@ -57,16 +57,10 @@ impl Responder {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, InferError> {
         // What is cheap comes first: weights may take minutes.
-        let (config, files, prompt) = discover(folder)?;
+        let (_, _, prompt) = discover(folder)?;
         let settings = PromptSettings::from_json(&prompt)
             .map_err(|source| InferError::Settings { path: folder.to_owned(), source })?;
-        let beside = files.language_model.as_deref().map(|llama| {
-            // a folder, or a file in one
-            if llama.is_dir() { llama } else { llama.parent().unwrap_or(folder) }.join(TOKENIZER_FILE)
-        });
-        let mut candidates = vec![folder.join(TOKENIZER_FILE)];
-        candidates.extend(beside.filter(|path| *path != candidates[0]));
-        let tokenizer = find_tokenizer(candidates, config.llama.vocab_size)?;
+        let tokenizer = open_tokenizer(folder)?;
         let (model, report, _) = load_checkpoint(folder, precision, device, progress)?;
         Ok(Self { report: Some(report), ..Self::new(model, tokenizer, settings)? })
     }
@@ -90,6 +84,10 @@ impl Responder {
             box_grammar: OnceLock::new(),
             yes_no_grammar: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn grounded_options(&self) -> &GroundedOptions {
+        &self.grounded
     }
 
     /// This responder with other settings for grounded answers.
@@ -164,7 +162,12 @@ impl Responder {
             .map(|turn| Turn::answered(turn.images.len(), &turn.question, &turn.answer));
         let turns: Vec<Turn> =
             earlier.chain([Turn::question(question.images.len(), &question.text)]).collect();
-        let parts = self.settings.template().render(&turns)?.encode_with_bos(&self.tokenizer)?;
+        self.encode(&turns)
+    }
+
+    /// The prompt of some turns as the model reads it.
+    pub(crate) fn encode(&self, turns: &[Turn]) -> Result<Vec<SequencePart>, InferError> {
+        let parts = self.settings.template().render(turns)?.encode_with_bos(&self.tokenizer)?;
         let part = |part| match part {
             PromptPart::Tokens(ids) => SequencePart::Tokens(ids),
             PromptPart::Image(place) => SequencePart::Image(place),
@@ -226,20 +229,24 @@ impl Responder {
         }
         let generated = rows.pop().expect("one row for one question");
         let text = stream.finish(on_text)?;
+        Ok(self.free_response(&question.text, text, generated))
+    }
+
+    pub(crate) fn free_response(&self, question: &str, text: String, generated: Generated) -> Response {
         let log_probability: f64 = generated.log_probabilities.iter().map(|log| f64::from(*log)).sum();
         let answer = self.parse_free(question, &text);
-        Ok(Response {
+        Response {
             free_probability: log_probability.exp(),
             n_scored: generated.tokens.len(),
             stop_reason: Some(generated.stop_reason),
             n_model_steps: generated.n_model_steps,
             ..response(text, answer, generated.tokens)
-        })
+        }
     }
 
     /// A free answer as its question's tag asks for it.
-    fn parse_free(&self, question: &Question, text: &str) -> Answer {
-        match TaskTag::split(&question.text) {
+    fn parse_free(&self, question: &str, text: &str) -> Answer {
+        match TaskTag::split(question) {
             Some((TaskTag::Refer, _)) => parse_answer(text, AnswerKind::Box(self.settings.box_format)),
             Some((TaskTag::Vqa, _)) => match parse_answer(text, AnswerKind::YesNo(YesNoRule::Exact)) {
                 Answer::Unparsed(_) => parse_answer(text, AnswerKind::Text),
@@ -267,6 +274,14 @@ impl Responder {
                 break;
             }
         }
+        self.grounded_response(is_box, decoded)
+    }
+
+    pub(crate) fn grounded_response(
+        &self,
+        is_box: bool,
+        decoded: GroundedAnswer,
+    ) -> Result<Response, InferError> {
         let text = vlm_prompt::decode_answer(&self.tokenizer, &decoded.tokens)?;
         let answer = match decoded.values[..] {
             [x_min, y_min, x_max, y_max] if is_box => Answer::Box(GridBox { x_min, y_min, x_max, y_max }),
@@ -283,7 +298,7 @@ impl Responder {
         })
     }
 
-    fn box_grammar(&self) -> Result<&DecodingGrammar, InferError> {
+    pub(crate) fn box_grammar(&self) -> Result<&DecodingGrammar, InferError> {
         if let Some(grammar) = self.box_grammar.get() {
             return Ok(grammar);
         }
@@ -291,7 +306,7 @@ impl Responder {
         Ok(self.box_grammar.get_or_init(|| decoding_grammar(grammar)))
     }
 
-    fn yes_no_grammar(&self) -> Result<&DecodingGrammar, InferError> {
+    pub(crate) fn yes_no_grammar(&self) -> Result<&DecodingGrammar, InferError> {
         if let Some(grammar) = self.yes_no_grammar.get() {
             return Ok(grammar);
         }
@@ -299,7 +314,7 @@ impl Responder {
         Ok(self.yes_no_grammar.get_or_init(|| decoding_grammar(grammar)))
     }
 
-    fn place_box(&self, response: &mut Response, size_px: [u32; 2]) -> Result<(), InferError> {
+    pub(crate) fn place_box(&self, response: &mut Response, size_px: [u32; 2]) -> Result<(), InferError> {
         let [width, height] = size_px;
         response.image_size_px = Some(size_px);
         let Answer::Box(grid) = response.answer else { return Ok(()) };
@@ -357,6 +372,22 @@ fn decoding_grammar(grammar: AnswerGrammar) -> DecodingGrammar {
         }
     };
     DecodingGrammar { segments: grammar.segments.into_iter().map(segment).collect() }
+}
+
+/// The tokenizer of a model folder: `tokenizer.json` of the folder or of its language model, or the
+/// small built-in one where the vocabulary is its own.
+///
+/// # Errors
+/// [`InferError::Weights`], [`InferError::NoTokenizer`] or [`InferError::Tokenizer`].
+pub fn open_tokenizer(folder: &Path) -> Result<Tokenizer, InferError> {
+    let (config, files, _) = discover(folder)?;
+    let beside = files.language_model.as_deref().map(|llama| {
+        // a folder, or a file in one
+        if llama.is_dir() { llama } else { llama.parent().unwrap_or(folder) }.join(TOKENIZER_FILE)
+    });
+    let mut candidates = vec![folder.join(TOKENIZER_FILE)];
+    candidates.extend(beside.filter(|path| *path != candidates[0]));
+    find_tokenizer(candidates, config.llama.vocab_size)
 }
 
 /// The first tokenizer file that is there, else the built-in one where the vocabulary is its own.

@@ -9,8 +9,8 @@ use burn::tensor::Device;
 use ct_slices::pixels::encode_gray;
 use ndarray::Array2;
 use vlm_infer::{
-    AnswerMode, EarlierTurn, ImageSource, InferError, PromptSettings, Question, RESEARCH_NOTE, Responder,
-    Response, TextEvent,
+    AnswerMode, EarlierTurn, FeatureQuestion, ImageSource, InferError, PromptSettings, Question,
+    RESEARCH_NOTE, Responder, Response, TextEvent, image_pixels,
 };
 use vlm_model::{
     CheckpointOptions, GenerationOptions, GroundedOptions, MiniGptConfig, ModelError, Precision, Sampling,
@@ -306,4 +306,45 @@ fn questions_may_come_from_threads() {
             assert_eq!(handle.join().unwrap().distributions, expected);
         }
     });
+}
+
+/// Answers from features are those of the images, in any number together.
+#[test]
+fn many_answers_at_once_are_the_same_one_by_one() {
+    let responder = responder();
+    let size = responder.model().config().vision.image_size;
+    let images: Vec<ImageSource> = (0..3).map(image).collect();
+    let pixels: Vec<_> = images
+        .iter()
+        .map(|image| {
+            burn::tensor::Tensor::<3>::from_data(image_pixels(image, size).unwrap().pixels, &Device::flex())
+        })
+        .collect();
+    let features = responder.model().vision_features(burn::tensor::Tensor::stack(pixels, 0)).unwrap();
+    // Questions differ in length, and one image is asked about twice.
+    let asked: Vec<(usize, &str)> = vec![(0, REFER), (1, "[refer] pancreas"), (2, REFER), (1, REFER)];
+    let questions: Vec<FeatureQuestion<'_>> = asked
+        .iter()
+        .map(|(image, text)| FeatureQuestion { image: *image, size_px: [64, 48], text })
+        .collect();
+    let modes =
+        [AnswerMode::GroundedBox, AnswerMode::GroundedYesNo, AnswerMode::Free(free(6, Sampling::Greedy))];
+    for mode in modes {
+        let together = responder.respond_features(features.clone(), &questions, &mode).unwrap();
+        assert_eq!(together.len(), asked.len());
+        for ((image, text), got) in asked.iter().zip(together) {
+            let question = Question {
+                history: Vec::new(),
+                images: vec![images[*image].clone()],
+                text: (*text).to_owned(),
+                mode: mode.clone(),
+            };
+            let alone = ask(responder, &question);
+            assert_eq!((got.text, got.answer, got.box_px), (alone.text, alone.answer, alone.box_px));
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-5;
+            assert!(close(got.free_probability, alone.free_probability), "{mode:?}");
+            assert!(close(got.probability.unwrap_or(0.0), alone.probability.unwrap_or(0.0)), "{mode:?}");
+        }
+    }
+    assert!(responder.respond_features(features, &[], &AnswerMode::GroundedBox).unwrap().is_empty());
 }
