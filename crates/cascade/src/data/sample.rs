@@ -1,0 +1,85 @@
+//! One question about one image, with its answer.
+
+use ct_slices::BoxPx;
+use serde::{Deserialize, Serialize};
+use vlm_prompt::PixelBox;
+
+/// What is true of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    /// The box, all edges inside, in px of the image.
+    Box(BoxPx),
+    /// Whether yes is right.
+    YesNo(bool),
+}
+
+/// One question about one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageSample {
+    /// Number of its image in the run's [`ImageTable`](crate::ImageTable).
+    pub image: u32,
+    /// Its image relative to the data's folder: what predictions call it.
+    pub name: String,
+    /// Source of the image.
+    pub dataset: String,
+    /// Whose image; unique within the dataset.
+    pub patient: String,
+    /// Which study.
+    pub volume: String,
+    /// Number of the slice in it.
+    pub slice_index: u32,
+    /// Columns and rows of the image.
+    pub size_px: [u32; 2],
+    /// Millimetres between columns and rows.
+    pub spacing_mm: Option<[f64; 2]>,
+    /// What is asked for, as in a prompt; empty for yes/no.
+    pub target: &'static str,
+    /// The answer.
+    pub truth: Truth,
+    /// Longer side of the tumor's box in mm.
+    pub lesion_mm: Option<f64>,
+    /// Share of the target's largest box in its volume.
+    pub box_ratio: Option<f64>,
+}
+
+impl StageSample {
+    /// Whose image, unique over datasets: what splits and intervals go by.
+    #[must_use]
+    pub fn patient_key(&self) -> String {
+        patient_key(&self.dataset, &self.patient)
+    }
+
+    /// The true box, edges inside.
+    #[must_use]
+    pub fn truth_box(&self) -> Option<PixelBox> {
+        match self.truth {
+            Truth::Box(bbox) => Some(<[u32; 4]>::from(bbox).into()),
+            Truth::YesNo(_) => None,
+        }
+    }
+
+    /// Whether yes is right, for yes/no samples.
+    #[must_use]
+    pub fn is_yes(&self) -> Option<bool> {
+        match self.truth {
+            Truth::Box(_) => None,
+            Truth::YesNo(is_yes) => Some(is_yes),
+        }
+    }
+}
+
+pub(crate) fn patient_key(dataset: &str, patient: &str) -> String {
+    format!("{dataset}/{patient}")
+}
+
+/// The samples of one stage in their three parts, no patient in two of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    /// What is learned from.
+    pub train: Vec<StageSample>,
+    /// What chooses checkpoints; cut from the training patients.
+    pub validation: Vec<StageSample>,
+    /// What judges, and nothing else.
+    pub test: Vec<StageSample>,
+}

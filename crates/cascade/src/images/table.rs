@@ -1,0 +1,301 @@
+//! Image files by number, decoded when they are needed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ct_slices::pixels::{Filter, Normalization, PixelError, PngLimits, decode_png, letterbox, resize};
+use ndarray::{ArrayView3, Axis};
+use serde::{Deserialize, Serialize};
+
+use super::augment::{Augmentation, Change};
+use super::id::{BLANK, View};
+use crate::{CascadeError, Stage};
+
+/// How an image becomes the model's square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageFit {
+    /// Both sides are scaled to the square, as published (SPEC 1.8).
+    #[default]
+    Stretch,
+    /// The shape is kept and the rest is black, as the published `slices_same_size` (SPEC 1.9).
+    /// For yes/no alone: boxes are written as shares of the image.
+    Letterbox,
+    /// Both sides are first scaled to 48 px, then to the square: neither the shape of a crop nor
+    /// its size, which blur tells, remains to be seen.
+    HideSize,
+}
+
+/// Side that [`ImageFit::HideSize`] goes through.
+const HIDDEN_SIZE_PX: usize = 48;
+/// Largest image file that is read.
+const MAX_FILE_BYTES: u64 = 128 << 20;
+/// Bytes of decoded squares that are kept; others are decoded again each time.
+const KEPT_BYTES: usize = 768 << 20;
+
+/// A square of bytes at the model's size.
+#[derive(Debug)]
+struct Square {
+    /// `[size, size, channels]`
+    bytes: Vec<u8>,
+    channels: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    path: PathBuf,
+    /// Of an image that is in memory.
+    bytes: Option<Arc<[u8]>>,
+    fit: ImageFit,
+    square: OnceLock<Arc<Square>>,
+}
+
+/// The images of a run, each known by its number. Decoding may go on in several threads.
+#[derive(Debug)]
+pub struct ImageTable {
+    size_px: usize,
+    /// By stage.
+    augmentations: [(Augmentation, u64); Stage::ALL.len()],
+    entries: Vec<Entry>,
+    places: HashMap<(PathBuf, ImageFit), u32>,
+    kept_bytes: AtomicUsize,
+}
+
+impl ImageTable {
+    /// An empty table for squares of this size.
+    #[must_use]
+    pub fn new(size_px: usize) -> Self {
+        Self {
+            size_px,
+            augmentations: [(Augmentation::default(), 0); Stage::ALL.len()],
+            entries: Vec::new(),
+            places: HashMap::new(),
+            kept_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Sets how a stage changes its training images, and the seed of its draws.
+    pub fn set_augmentation(&mut self, stage: Stage, augmentation: Augmentation, seed: u64) {
+        self.augmentations[stage as usize] = (augmentation, seed);
+    }
+
+    pub(crate) fn augmentation(&self, stage: Stage) -> (Augmentation, u64) {
+        self.augmentations[stage as usize]
+    }
+
+    /// The change of a view, and what decides it.
+    pub(crate) fn change(&self, view: View) -> Change {
+        match self.augmentations.get(view.stage_place()) {
+            Some((augmentation, seed)) => augmentation.draw(*seed, view),
+            None => Change::default(),
+        }
+    }
+
+    /// Side of the squares.
+    #[must_use]
+    pub fn size_px(&self) -> usize {
+        self.size_px
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of a file as it becomes a square, a new one where it is not known. It is not
+    /// opened.
+    ///
+    /// # Panics
+    /// With 2^32 images.
+    pub fn add(&mut self, path: &Path, fit: ImageFit) -> u32 {
+        let key = (path.to_owned(), fit);
+        if let Some(place) = self.places.get(&key) {
+            return *place;
+        }
+        let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 images");
+        self.entries.push(Entry { path: path.to_owned(), bytes: None, fit, square: OnceLock::new() });
+        self.places.insert(key, place);
+        place
+    }
+
+    /// The number of a PNG in memory; `name` is what errors call it.
+    ///
+    /// # Panics
+    /// With 2^32 images.
+    pub(crate) fn add_png(&mut self, name: &str, bytes: Arc<[u8]>, fit: ImageFit) -> u32 {
+        let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 images");
+        self.entries.push(Entry { path: name.into(), bytes: Some(bytes), fit, square: OnceLock::new() });
+        place
+    }
+
+    /// The bytes of an image's PNG.
+    ///
+    /// # Errors
+    /// [`CascadeError::Io`], naming the file.
+    pub(crate) fn png_bytes(&self, image: u32) -> Result<Arc<[u8]>, CascadeError> {
+        let entry = &self.entries[image as usize];
+        match &entry.bytes {
+            Some(bytes) => Ok(Arc::clone(bytes)),
+            None => Ok(read_file(&entry.path)?.into()),
+        }
+    }
+
+    /// The file of an image, or the name of one in memory.
+    #[must_use]
+    pub fn path(&self, image: u32) -> Option<&Path> {
+        self.entries.get(image as usize).map(|entry| entry.path.as_path())
+    }
+
+    pub(super) fn fit(&self, image: u32) -> Option<ImageFit> {
+        self.entries.get(image as usize).map(|entry| entry.fit)
+    }
+
+    /// Normalized pixels of a view.
+    ///
+    /// # Shapes
+    /// - returns `[3 · size · size]`, channel by channel
+    ///
+    /// # Errors
+    /// [`CascadeError::Io`] or [`CascadeError::Image`], naming the file.
+    pub(crate) fn pixels(&self, view: View) -> Result<Vec<f32>, CascadeError> {
+        let (size, normalization) = (self.size_px, Normalization::CLIP);
+        if view.image == BLANK {
+            // Mid-gray: where the window's middle lies.
+            let gray = ndarray::Array2::from_elem((size, size), 128);
+            return Ok(normalization.gray(gray.view()).into_raw_vec_and_offset().0);
+        }
+        let square = self.square(view.image)?;
+        let change = self.change(view);
+        let changed;
+        let bytes = if change.is_identity() {
+            &square.bytes
+        } else {
+            changed = change.apply(&square.bytes, size, square.channels);
+            &changed
+        };
+        let shaped = ArrayView3::from_shape((size, size, square.channels), bytes).expect("made of this size");
+        let normalized = match square.channels {
+            1 => normalization.gray(shaped.index_axis(Axis(2), 0)),
+            _ => normalization.rgb(shaped).map_err(|source| self.image_error(view.image, source))?,
+        };
+        Ok(normalized.into_raw_vec_and_offset().0)
+    }
+
+    fn image_error(&self, image: u32, source: PixelError) -> CascadeError {
+        CascadeError::Image { path: self.path(image).map(Path::to_owned).unwrap_or_default(), source }
+    }
+
+    fn square(&self, image: u32) -> Result<Arc<Square>, CascadeError> {
+        let entry = &self.entries[image as usize];
+        if let Some(square) = entry.square.get() {
+            return Ok(square.clone());
+        }
+        let square = Arc::new(self.decode(image)?);
+        let n_bytes = square.bytes.len();
+        if self.kept_bytes.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes <= KEPT_BYTES {
+            // Another thread may have been quicker; the bytes are the same.
+            let _ = entry.square.set(square.clone());
+        }
+        Ok(square)
+    }
+
+    fn decode(&self, image: u32) -> Result<Square, CascadeError> {
+        let bytes = self.png_bytes(image)?;
+        let fit = self.entries[image as usize].fit;
+        let refused = |source| self.image_error(image, source);
+        let image = decode_png(&bytes, &PngLimits::default()).map_err(refused)?;
+        let size = self.size_px;
+        let color = image.to_rgb();
+        // Letterboxes are gray; so are all slices. Colors (2.5-D) are stretched.
+        let gray = image.into_gray();
+        let squared = match (fit, gray) {
+            (ImageFit::Letterbox, Some(gray)) => {
+                letterbox(gray.view(), size).map_err(refused)?.insert_axis(Axis(2))
+            }
+            (fit, gray) => {
+                let image = gray.map_or(color, |gray| gray.insert_axis(Axis(2)));
+                let image = match fit {
+                    ImageFit::HideSize => {
+                        resize(image.view(), HIDDEN_SIZE_PX, HIDDEN_SIZE_PX, Filter::Bicubic)
+                            .map_err(refused)?
+                    }
+                    _ => image,
+                };
+                resize(image.view(), size, size, Filter::Bicubic).map_err(refused)?
+            }
+        };
+        let channels = squared.len_of(Axis(2));
+        let bytes = squared.as_standard_layout().iter().copied().collect();
+        Ok(Square { bytes, channels })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, CascadeError> {
+    use std::io::Read;
+    let file = fs_err::File::open(path).map_err(CascadeError::io(path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(CascadeError::io(path))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use ct_slices::pixels::encode_gray;
+    use ndarray::Array2;
+    use vlm_infer::{ImageSource, image_pixels};
+
+    use super::*;
+
+    #[test]
+    fn stretched_pixels_are_those_of_inference() {
+        let folder = tempfile::tempdir().unwrap();
+        let plane = Array2::from_shape_fn((30, 47), |(row, column)| {
+            u8::try_from((row * 7 + column * 3) % 256).unwrap()
+        });
+        let path = folder.path().join("a.png");
+        fs_err::write(&path, encode_gray(plane.view()).unwrap()).unwrap();
+        let mut table = ImageTable::new(28);
+        let image = table.add(&path, ImageFit::Stretch);
+        assert_eq!((image, table.add(&path, ImageFit::Stretch), table.len()), (0, 0, 1));
+        assert_eq!(table.add(&path, ImageFit::HideSize), 1);
+        let got = table.pixels(View::plain(image)).unwrap();
+        let expected = image_pixels(&ImageSource::File(path), 28).unwrap().pixels;
+        assert_eq!(got, expected.try_to_vec::<f32>().unwrap());
+    }
+
+    #[test]
+    fn fits_differ_and_blank_is_flat() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.png");
+        fs_err::write(&path, encode_gray(Array2::from_elem((10, 40), 200).view()).unwrap()).unwrap();
+        let of = |fit| {
+            let mut table = ImageTable::new(16);
+            let image = table.add(&path, fit);
+            table.pixels(View::plain(image)).unwrap()
+        };
+        let stretched = of(ImageFit::Stretch);
+        assert!(stretched[..256].iter().all(|value| *value == stretched[0]));
+        let boxed = of(ImageFit::Letterbox);
+        let n_black = boxed[..256].iter().filter(|value| **value < 0.0).count();
+        assert_eq!(n_black, 16 * 12, "rows above and below a strip of 4");
+        assert_eq!(of(ImageFit::HideSize), stretched);
+        let blank = ImageTable::new(16).pixels(View::plain(BLANK)).unwrap();
+        assert!((blank[0] - 0.076_336_1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let mut table = ImageTable::new(16);
+        let image = table.add(Path::new("no/such.png"), ImageFit::Stretch);
+        assert!(table.pixels(View::plain(image)).unwrap_err().to_string().contains("no/such.png"));
+    }
+}

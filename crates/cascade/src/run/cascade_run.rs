@@ -1,0 +1,292 @@
+//! The run itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use ct_volume::write_atomic;
+use vlm_model::{DeviceChoice, FeatureFormat, MANIFEST_FILE};
+
+use super::{Environment, RunLock, Timings, prepare_data};
+use crate::base::{StartModel, open_base, open_folder};
+use crate::config::{CascadeConfig, StageStart};
+use crate::data::{RunData, Samples};
+use crate::evaluate::{Prediction, write_json};
+use crate::evaluate_stage::{StageEvaluation, evaluate_stage};
+use crate::events::{CascadeEvent, Observe};
+use crate::images::ImageFeatures;
+use crate::report::{ReportInput, write_report};
+use crate::train_stage::{CHECKPOINT_FOLDER, STAGE_FILE, StageRecord, StageRun, stage_settings, train_stage};
+use crate::{CascadeError, Evaluation, Stage};
+
+const CONFIG_FILE: &str = "config.toml";
+
+/// How a run is carried out; nothing here changes what it makes.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The run folder.
+    pub out: PathBuf,
+    /// Whether a run that the folder holds goes on.
+    pub resume: bool,
+    /// Where models run.
+    pub device: DeviceChoice,
+    /// Threads for everything but the backend's own; none: as many as there are cores.
+    pub threads: Option<usize>,
+    /// Vision features are kept in this folder too.
+    pub feature_cache: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// A new run in a folder, with defaults.
+    #[must_use]
+    pub fn new(out: PathBuf) -> Self {
+        Self { out, resume: false, device: DeviceChoice::Auto, threads: None, feature_cache: None }
+    }
+
+    fn n_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+        self.threads.unwrap_or_else(cores).max(1)
+    }
+}
+
+/// A stage that was trained and judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluatedStage {
+    /// What was trained.
+    pub record: StageRecord,
+    /// The chosen checkpoint.
+    pub checkpoint: PathBuf,
+    /// How it did.
+    pub evaluation: Evaluation,
+}
+
+/// What a run made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CascadeOutcome {
+    /// The stages, in order.
+    pub stages: Vec<EvaluatedStage>,
+    /// The page for people.
+    pub report: PathBuf,
+}
+
+/// Makes or reads the data, trains and judges every stage, and writes the report.
+///
+/// ```text
+/// OUT/config.toml  environment.json  provenance.json  timings.json  splits/  data/  base/
+/// OUT/STAGE/training/    the training loop's checkpoints and logs
+/// OUT/STAGE/checkpoint/  the chosen weights
+/// OUT/STAGE/test/        evaluation.json, predictions.jsonl, COCO and reference files, figures/
+/// OUT/report.html  report.json
+/// ```
+///
+/// A part that is complete is not made again. The same configuration makes the same numbers on the
+/// CPU, however often the run was stopped.
+///
+/// # Errors
+/// [`CascadeError::Locked`] where another process works in the folder,
+/// [`CascadeError::RunExists`] without `resume`, [`CascadeError::Changed`] for another
+/// configuration, [`CascadeError::Stopped`] after `stop` was set and everything was saved, and what
+/// data, training, evaluation or files return.
+pub fn run_cascade(
+    config: &CascadeConfig,
+    options: &RunOptions,
+    observe: Observe<'_>,
+    stop: &AtomicBool,
+) -> Result<CascadeOutcome, CascadeError> {
+    let out = options.out.as_path();
+    let _lock = RunLock::take(out)?;
+    keep_configuration(config, options)?;
+    let threads = options.n_threads();
+    let environment = Environment::of(threads, &options.device.to_string());
+    write_json(&out.join("environment.json"), &environment)?;
+    let mut timings = Timings::open(out);
+
+    let started = Instant::now();
+    let work = out.join("data");
+    fs_err::create_dir_all(&work).map_err(CascadeError::io(&work))?;
+    let folders = prepare_data(config, &work, threads, observe, stop)?;
+    timings.add("data", started)?;
+
+    let device = options.device.open()?;
+    observe(CascadeEvent::Part("opening the base model"));
+    let base = open_base(&config.model, out, &device, &mut |_, _| {})?;
+    let data = RunData::load(config, &folders, base.model.config().vision.image_size)?;
+    data.check()?;
+    for (place, split) in data.new_splits.iter().enumerate() {
+        let splits = out.join("splits");
+        fs_err::create_dir_all(&splits).map_err(CascadeError::io(&splits))?;
+        split.write(&splits.join(format!("split-{}.json", place + 1)))?;
+    }
+    let provenance = serde_json::json!({
+        "split_sha256": data.split_sha256,
+        "base_weights_sha256": base.sha256,
+        "seed": config.seed,
+        "validation_patients": data.validation_patients,
+    });
+    write_json(&out.join("provenance.json"), &provenance)?;
+    let format = if config.model.features_f16 { FeatureFormat::F16 } else { FeatureFormat::F32 };
+    let mut images = ImageFeatures::new(Arc::clone(&data.table), format);
+    if let Some(folder) = &options.feature_cache {
+        images = images.with_folder(folder);
+    }
+
+    let mut run = Run { config, options, data: &data, images, base: &base, device, timings };
+    let mut finished = BTreeMap::new();
+    for stage in Stage::ALL.into_iter().filter(|stage| config.stages.contains_key(stage)) {
+        let done = run.stage(stage, &finished, observe, stop)?;
+        finished.insert(stage, done);
+        if stop.load(Ordering::Relaxed) {
+            return Err(CascadeError::Stopped);
+        }
+    }
+    observe(CascadeEvent::Part("writing the report"));
+    let started = Instant::now();
+    let stages: Vec<(EvaluatedStage, Vec<Prediction>)> = finished.into_values().collect();
+    let audit = fs_err::read_to_string(work.join("audit.txt")).ok();
+    run.timings.add("report", started)?;
+    let input = ReportInput {
+        config,
+        data: &data,
+        environment: &environment,
+        base_sha256: &base.sha256,
+        stages: &stages,
+        timings: run.timings.rows(),
+        audit,
+        out,
+    };
+    write_report(&input)?;
+    let stages = stages.into_iter().map(|(stage, _)| stage).collect();
+    Ok(CascadeOutcome { stages, report: out.join("report.html") })
+}
+
+/// Writes the configuration of a new run, and compares that of an old one.
+fn keep_configuration(config: &CascadeConfig, options: &RunOptions) -> Result<(), CascadeError> {
+    let path = options.out.join(CONFIG_FILE);
+    if !path.is_file() {
+        return Ok(write_atomic(&path, config.to_toml().as_bytes())?);
+    }
+    if !options.resume {
+        return Err(CascadeError::RunExists { folder: options.out.clone() });
+    }
+    let kept = fs_err::read_to_string(&path).map_err(CascadeError::io(&path))?;
+    let differing = || {
+        let mut pairs = kept.lines().zip(config.to_toml().lines());
+        let line = pairs.find(|(kept, now)| kept != now);
+        line.map_or_else(
+            || "one has more lines".to_owned(),
+            |(kept, now)| format!("`{kept}` there, `{now}` here"),
+        )
+    };
+    if kept == config.to_toml() {
+        return Ok(());
+    }
+    Err(CascadeError::Changed { folder: options.out.clone(), what: differing() })
+}
+
+/// What the stages of a run share.
+struct Run<'a> {
+    config: &'a CascadeConfig,
+    options: &'a RunOptions,
+    data: &'a RunData,
+    images: ImageFeatures,
+    base: &'a StartModel,
+    device: Device,
+    timings: Timings,
+}
+
+type Finished = BTreeMap<Stage, (EvaluatedStage, Vec<Prediction>)>;
+
+impl Run<'_> {
+    /// Trains and judges a stage, or reads what is complete.
+    fn stage(
+        &mut self,
+        stage: Stage,
+        finished: &Finished,
+        observe: Observe<'_>,
+        stop: &AtomicBool,
+    ) -> Result<(EvaluatedStage, Vec<Prediction>), CascadeError> {
+        let out = self.options.out.join(stage.name());
+        let checkpoint = out.join(CHECKPOINT_FOLDER);
+        let settings = stage_settings(self.config, stage)?;
+        let previous = match settings.start {
+            StageStart::Base => None,
+            StageStart::Previous => stage.previous().and_then(|previous| finished.get(&previous)),
+        };
+        let start = match previous {
+            None => self.base.clone(),
+            Some((previous, _)) => {
+                open_folder(&previous.checkpoint, &self.config.model, &self.device, &mut |_, _| {})?
+            }
+        };
+        let empty = Samples::default();
+        let samples = self.data.of(stage).unwrap_or(&empty);
+        let tokenizer = start.tokenizer.clone();
+        // The record is written last, so that it tells that the checkpoint is whole.
+        let is_trained = checkpoint.join(STAGE_FILE).is_file() && checkpoint.join(MANIFEST_FILE).is_file();
+        let (record, model) = if is_trained {
+            let opened = open_folder(&checkpoint, &self.config.model, &self.device, &mut |_, _| {})?;
+            (StageRecord::read(&checkpoint)?, opened.model)
+        } else {
+            observe(CascadeEvent::Part(&format!("training {}", stage.title().to_lowercase())));
+            let started = Instant::now();
+            let run = StageRun {
+                stage,
+                config: self.config,
+                samples,
+                images: &mut self.images,
+                start,
+                split_sha256: &self.data.split_sha256,
+                out: &out,
+                resume: true,
+            };
+            let outcome = train_stage(run, observe, stop);
+            self.timings.add(&format!("{stage}: training"), started)?;
+            let outcome = outcome?;
+            (outcome.record, outcome.model)
+        };
+        let test = out.join("test");
+        if let Some((evaluation, predictions)) = kept_evaluation(&test)? {
+            return Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions));
+        }
+        observe(CascadeEvent::Part(&format!("judging {}", stage.title().to_lowercase())));
+        let started = Instant::now();
+        let run = StageEvaluation {
+            stage,
+            model: &model,
+            tokenizer: &tokenizer,
+            prompt: self.config.prompt,
+            settings: self.config.evaluation,
+            part: "test",
+            samples: &samples.test,
+            train: &samples.train,
+            images: &mut self.images,
+            out: Some(&test),
+            seed: self.config.seed,
+        };
+        let judged = evaluate_stage(run, observe, stop);
+        self.timings.add(&format!("{stage}: evaluation"), started)?;
+        let (evaluation, predictions) = judged?;
+        Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions))
+    }
+}
+
+/// An evaluation that is complete: its own file is written last.
+fn kept_evaluation(folder: &Path) -> Result<Option<(Evaluation, Vec<Prediction>)>, CascadeError> {
+    let path = folder.join("evaluation.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs_err::read(&path).map_err(CascadeError::io(&path))?;
+    let evaluation = serde_json::from_slice(&bytes).map_err(CascadeError::json(&path))?;
+    let path = folder.join("predictions.jsonl");
+    let text = fs_err::read_to_string(&path).map_err(CascadeError::io(&path))?;
+    let predictions = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .map_err(CascadeError::json(&path))?;
+    Ok(Some((evaluation, predictions)))
+}
