@@ -13,6 +13,10 @@ use crate::parameters::{gradients_of, named_gradients};
 /// Exchanges numbers between the processes of a run, which all make the same steps.
 ///
 /// Sums must be the same bits on every rank, or the ranks' weights drift apart.
+///
+/// Ranks that are threads of one process need models of their own, not clones of one: burn 0.22.1
+/// joins the graphs of clones through their shared parameters, and a backward pass on one thread
+/// then frees what the other still needs ("graph tape has already been consumed").
 pub trait GradientSync {
     /// This process and their number.
     fn ranks(&self) -> RankOf;
