@@ -93,7 +93,8 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   model-tool convert --vision eva_vit_g.pth --llama Llama-2-7b-chat-hf --checkpoint checkpoint_stage3.pth --out stage3
-  model-tool convert --from stage3 --precision bf16 --out stage3-bf16")]
+  model-tool convert --from stage3 --precision bf16 --out stage3-bf16
+  model-tool convert --from out/run/tumor_box/checkpoint --base models/base --out models/tumor_box")]
 pub(crate) struct ConvertArgs {
     /// A checkpoint folder, or a folder with the published files.
     #[arg(
@@ -127,6 +128,9 @@ pub(crate) struct ConvertArgs {
     /// Point to the image encoder and LLaMA where they are instead of copying them.
     #[arg(long)]
     pub(crate) reference_base: bool,
+    /// Point to the image encoder and LLaMA of this checkpoint, which must hold the same weights.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "reference_base")]
+    pub(crate) base: Option<PathBuf>,
     /// The folder to make; it must not exist.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,

@@ -79,15 +79,34 @@ pub(crate) fn convert(args: &ConvertArgs) -> anyhow::Result<u8> {
             (config, files, Value::Null)
         }
     };
-    let model = load_on_cpu(&files, &config, args.precision)?;
     let mut options = CheckpointOptions::default();
     if args.reference_base {
         let absolute = |path: &Option<PathBuf>| path.as_ref().map(fs_err::canonicalize).transpose();
         options.vision_tower = absolute(&files.vision_tower)?;
         options.language_model = absolute(&files.language_model)?;
     }
+    if let Some(base) = &args.base {
+        (options.vision_tower, options.language_model) = same_base(base, &files)?;
+    }
+    let model = load_on_cpu(&files, &config, args.precision)?;
     write(&model, &prompt, &options, &args.out)?;
     copy_tokenizer(args.tokenizer.as_deref(), args.from.as_deref(), &args.out)
+}
+
+/// The frozen parts of `base`, which must hold the tensors of `files`, perhaps in other number types.
+fn same_base(base: &Path, files: &ModelFiles) -> anyhow::Result<(Option<PathBuf>, Option<PathBuf>)> {
+    let (_, of_base, _) = discover(base)?;
+    let pairs =
+        [(&files.vision_tower, &of_base.vision_tower), (&files.language_model, &of_base.language_model)];
+    for (ours, theirs) in pairs {
+        let (Some(ours), Some(theirs)) = (ours, theirs) else {
+            bail!("`{}` is not a whole base", base.display());
+        };
+        if !compare(ours, theirs)?.is_same(0.0) {
+            bail!("`{}` and `{}` hold other weights", ours.display(), theirs.display());
+        }
+    }
+    Ok((of_base.vision_tower, of_base.language_model))
 }
 
 pub(crate) fn merge_adapter(args: &MergeArgs) -> anyhow::Result<u8> {

@@ -150,6 +150,39 @@ fn conversion_merging_and_comparison() {
 }
 
 #[test]
+fn checkpoints_share_a_base_beside_them() {
+    let folder = workplace();
+    let at = folder.path();
+    check(at, &["convert", "--from", "nano", "--precision", "f16", "--out", "base"], 0);
+    check(at, &["convert", "--from", "base", "--base", "base", "--out", "stage"], 0);
+    let manifest = fs_err::read_to_string(at.join("stage/minigpt.json")).unwrap();
+    assert!(manifest.contains("\"../base/llama\"") && !manifest.contains(at.to_str().unwrap()), "{manifest}");
+    assert!(!at.join("stage/llama").exists() && !at.join("stage/vision_tower.safetensors").exists());
+    // Both can be moved together, and open.
+    fs_err::create_dir(at.join("moved")).unwrap();
+    for name in ["base", "stage"] {
+        fs_err::rename(at.join(name), at.join("moved").join(name)).unwrap();
+    }
+    check(
+        at,
+        &[
+            "generate",
+            "--checkpoint",
+            "moved/stage",
+            "--image",
+            "slice.png",
+            "--prompt",
+            "[refer] liver",
+            "--grounded",
+        ],
+        0,
+    );
+    check(at, &["init", "--preset", "nano", "--seed", "3", "--out", "other"], 0);
+    check_error(at, &["convert", "--from", "other", "--base", "moved/base", "--out", "x"], "other weights");
+    assert!(!at.join("x").exists());
+}
+
+#[test]
 fn answers_are_text_streams_boxes_and_json() {
     let folder = workplace();
     let work = folder.path();

@@ -21,6 +21,6 @@ pub(crate) use source::{dims, module_sources};
 pub use atomic::WrittenFile;
 pub use checkpoint::{CheckpointOptions, write_checkpoint};
 pub use error::ExportError;
-pub use initial::{init_checkpoint, initialized_model};
+pub use initial::{init_checkpoint, initialized_model, with_new_adapters};
 pub use parts::{write_adapter_folder, write_llama_folder, write_vision_tower};
 pub use safetensors::{TensorHeader, write_safetensors, write_safetensors_shards};

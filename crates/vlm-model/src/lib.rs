@@ -35,8 +35,8 @@ pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use export::{
     CheckpointOptions, ExportError, TensorHeader, WrittenFile, init_checkpoint, initialized_model,
-    write_adapter_folder, write_checkpoint, write_llama_folder, write_safetensors, write_safetensors_shards,
-    write_vision_tower,
+    with_new_adapters, write_adapter_folder, write_checkpoint, write_llama_folder, write_safetensors,
+    write_safetensors_shards, write_vision_tower,
 };
 pub use feature_cache::{FeatureCache, FeatureFormat, image_hash, vision_fingerprint};
 pub use generation::{

@@ -142,6 +142,15 @@ impl LoraLinear {
         self
     }
 
+    /// This map with an empty adapter where `lora` adapts `target`, in place of the one it has.
+    #[must_use]
+    pub(crate) fn adapted(mut self, target: LoraTarget, lora: &LoraConfig, device: &Device) -> Self {
+        let [d_output, d_input] = self.base.weight.lazy_shape().dims();
+        let is_adapted = lora.adapts(target);
+        self.adapter = is_adapted.then(|| LoraAdapter::empty(d_input, d_output, lora, device));
+        self
+    }
+
     /// Takes the adapter's update out of a merged weight and puts the adapter beside it again.
     ///
     /// Exact up to rounding of the weight's type.

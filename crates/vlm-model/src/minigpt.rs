@@ -6,8 +6,8 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::layers::{Linear, cast, empty_layer_norm, layer_norm_f32};
 use crate::{
-    AttentionContext, AttentionMask, Labels, Llama, MiniGptConfig, ModelError, Precision, VisionTower,
-    masked_cross_entropy,
+    AttentionContext, AttentionMask, Labels, Llama, LoraConfig, MiniGptConfig, ModelError, Precision,
+    VisionTower, masked_cross_entropy,
 };
 
 /// MiniGPT-v2: images become tokens of the language model, which answers in text.
@@ -261,6 +261,14 @@ impl MiniGpt {
     /// As [`Llama::context`].
     pub fn context(&self, mask: &AttentionMask) -> Result<AttentionContext, ModelError> {
         self.language_model.context(mask)
+    }
+
+    /// This model with empty adapters where `lora` has them, in place of those it has.
+    pub(crate) fn adapted(mut self, lora: &LoraConfig) -> Self {
+        let device = self.device().without_autodiff();
+        self.language_model = self.language_model.adapted(lora, &device);
+        self.config.lora = Some(lora.clone());
+        self
     }
 
     /// This model with every adapter merged into its weight.

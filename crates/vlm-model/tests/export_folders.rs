@@ -174,6 +174,10 @@ fn frozen_parts_can_be_named_instead_of_copied() {
     };
     model.ln_vision.gamma = model.ln_vision.gamma.map(|gamma| gamma * 2.0);
     let manifest = write_checkpoint(&model, &tuned, &Value::Null, &options).unwrap();
+    // Beside each other, both can be moved; elsewhere, the base stays where it is.
+    assert_eq!(manifest.files.language_model.unwrap(), Path::new("../base/llama"));
+    let apart = root.path().join("far").join("tuned");
+    let manifest = write_checkpoint(&model, &apart, &Value::Null, &options).unwrap();
     assert!(manifest.files.language_model.unwrap().is_absolute());
     let names: Vec<String> = files(&tuned).into_keys().collect();
     assert_eq!(

@@ -11,7 +11,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use vlm_model::{AttentionMask, LoraConfig, LoraLinear, LoraTarget, Pass};
+use vlm_model::{
+    AttentionMask, LoraConfig, LoraLinear, LoraTarget, MiniGptConfig, Pass, Precision, initialized_model,
+    with_new_adapters,
+};
 
 fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -191,4 +194,33 @@ fn dropout_acts_in_training_only_and_keeps_the_mean() {
     let sum: f32 = (0..n_draws).map(|_| linear.forward(x.clone(), Pass::Training).into_scalar::<f32>()).sum();
     let mean = sum / n_draws as f32;
     assert!(mean != 2000.0 && (mean - 2000.0).abs() < 40.0, "training: {mean}");
+}
+
+#[test]
+fn new_adapters_replace_old_ones_and_change_nothing_yet() {
+    let device = Device::flex();
+    let bare = MiniGptConfig { lora: None, ..MiniGptConfig::nano() };
+    let model = initialized_model(&bare, 4, Precision::F32, &device).unwrap();
+    let logits = |model: &vlm_model::MiniGpt| {
+        let context = model.context(&AttentionMask::full(1, 4)).unwrap();
+        let embeddings = model.language_model.embed(&[1, 5, 9, 200]).unwrap().unsqueeze::<3>();
+        model.language_model.logits(embeddings, &context, None).into_data()
+    };
+    let before = logits(&model);
+    let narrow = LoraConfig { rank: 2, targets: vec![LoraTarget::KProj], ..LoraConfig::default() };
+    let wide = LoraConfig { rank: 8, ..LoraConfig::default() };
+    let model = with_new_adapters(model, &narrow, 7).unwrap();
+    let model = with_new_adapters(model, &wide, 7).unwrap();
+    assert_eq!(model.config().lora.as_ref(), Some(&wide));
+    let attention = &model.language_model.layers[1].self_attn;
+    assert!(attention.k_proj.adapter.is_none() && attention.v_proj.adapter.is_some());
+    let adapter = attention.q_proj.adapter.as_ref().unwrap();
+    assert_eq!((adapter.a.dims(), adapter.b.dims()), ([8, 192], [192, 8]));
+    assert!(
+        adapter.a.val().abs().min().into_scalar::<f32>() < adapter.a.val().abs().max().into_scalar::<f32>()
+    );
+    assert_eq!(adapter.b.val().abs().max().into_scalar::<f32>(), 0.0);
+    assert_eq!(logits(&model), before);
+    let impossible = LoraConfig { rank: 0, ..LoraConfig::default() };
+    assert!(with_new_adapters(model, &impossible, 7).is_err());
 }

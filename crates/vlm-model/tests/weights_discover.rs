@@ -200,7 +200,9 @@ fn our_folder_is_read_as_it_says() {
     rewrite("/files/language_model", base.path().join("llama").to_str().unwrap().into());
     load_checkpoint(folder, Precision::F32, &Device::flex(), &mut |_, _| {}).unwrap();
 
-    for path in ["../llama", "llama/../../x", "", "."] {
+    rewrite("/files/language_model", "../no-such-base/llama".into());
+    assert!(layout_error(folder).contains("not there"), "beside the folder is allowed");
+    for path in ["../../llama", "../x/../../llama", "llama/../../x", "", ".", ".."] {
         rewrite("/files/language_model", path.into());
         assert!(layout_error(folder).contains("not inside"), "{path}");
     }

@@ -21,8 +21,9 @@ pub struct CheckpointOptions {
     pub max_shard_bytes: u64,
     /// Whether what the folder holds is replaced.
     pub overwrite: bool,
-    /// A vision tower that is named in the folder instead of copied into it. The caller knows that
-    /// it is the model's: frozen parts do not change in training.
+    /// A vision tower that is named in the folder instead of copied into it: from the folder where
+    /// it lies beside it, else from the root. The caller knows that it is the model's: frozen parts
+    /// do not change in training.
     pub vision_tower: Option<PathBuf>,
     /// A LLaMA folder that is named instead of copied. It must hold the weights without adapters.
     pub language_model: Option<PathBuf>,
@@ -66,7 +67,7 @@ pub(crate) fn write_parts(
 ) -> Result<CheckpointManifest, ExportError> {
     let of =
         |parts: &[Part]| sources.iter().filter(|source| parts.contains(&source.part)).collect::<Vec<_>>();
-    let named = |path: &Option<PathBuf>| path.as_ref().map(|path| absolute(path)).transpose();
+    let named = |path: &Option<PathBuf>| path.as_ref().map(|path| reference(path, folder)).transpose();
     let (vision_tower, language_model) = (named(&options.vision_tower)?, named(&options.language_model)?);
     write_folder(folder, options.overwrite, |partial| {
         let mut written = Vec::new();
@@ -132,8 +133,17 @@ fn hashes(written: &[WrittenFile], folder: &Path) -> BTreeMap<String, String> {
     written.iter().map(|file| (name(&file.path), file.sha256.clone())).collect()
 }
 
-/// The path of a part that exists, from the root: a checkpoint is not always read from where it
-/// was written.
-fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
-    fs_err::canonicalize(path).map_err(|source| ExportError::Io { path: path.to_owned(), source })
+/// How a checkpoint in `folder` names a part outside of it: from the folder where it lies beside it,
+/// so that both can be moved together, else from the root.
+fn reference(path: &Path, folder: &Path) -> Result<PathBuf, ExportError> {
+    let whole = |path: &Path| {
+        fs_err::canonicalize(path).map_err(|source| ExportError::Io { path: path.to_owned(), source })
+    };
+    let path = whole(path)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A parent that is not there yet holds nothing.
+    let beside = fs_err::canonicalize(parent).ok();
+    let beside =
+        beside.and_then(|parent| path.strip_prefix(parent).map(|rest| Path::new("..").join(rest)).ok());
+    Ok(beside.unwrap_or(path))
 }

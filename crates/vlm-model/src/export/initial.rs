@@ -12,7 +12,7 @@ use super::ExportError;
 use super::checkpoint::{CheckpointOptions, write_parts};
 use super::draws::{Distribution, draw};
 use super::source::{dims, held_dtype, initial_sources};
-use crate::{CheckpointManifest, MiniGpt, MiniGptConfig, ModelError, Precision};
+use crate::{CheckpointManifest, LoraConfig, MiniGpt, MiniGptConfig, ModelError, Precision};
 
 /// Standard deviation of the matrices, as LLaMA and ViT are started.
 const MATRIX_STD: f32 = 0.02;
@@ -38,6 +38,20 @@ pub fn initialized_model(
     let device = device.clone().without_autodiff();
     let projector_inputs = config.merged_width();
     Ok(model.map(&mut Initialize { seed, precision, device, projector_inputs, path: Vec::new() }))
+}
+
+/// A model with new adapters in place of those it has: they change nothing until they learn. The
+/// frozen weights stay as they are.
+///
+/// # Errors
+/// [`ModelError::Config`] for adapters that cannot be.
+///
+/// # Source
+/// SPEC 3.6: A Kaiming-uniform with `a = √5`, B zeros.
+pub fn with_new_adapters(model: MiniGpt, lora: &LoraConfig, seed: u64) -> Result<MiniGpt, ModelError> {
+    lora.validate()?;
+    let device = model.device().without_autodiff();
+    Ok(model.adapted(lora).map(&mut InitializeAdapters { seed, device, path: Vec::new() }))
 }
 
 /// Writes a checkpoint folder with the weights of [`initialized_model`], one tensor at a time and
@@ -82,6 +96,33 @@ impl ModuleMapper for Initialize {
         let dtype = held_dtype(&path, self.precision);
         let data = initial_values(&path, &shape, dtype, self.projector_inputs, self.seed);
         Param::initialized(param.id, Tensor::from_data(data, (&self.device, dtype)))
+    }
+}
+
+struct InitializeAdapters {
+    seed: u64,
+    device: Device,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for InitializeAdapters {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        if !path.contains(".adapter.") {
+            return param;
+        }
+        let shape = dims(&param.lazy_shape());
+        // The projector is not among them, so its width does not matter.
+        let data = initial_values(&path, &shape, DType::F32, 1, self.seed);
+        Param::initialized(param.id, Tensor::from_data(data, (&self.device, DType::F32)))
     }
 }
 

@@ -92,4 +92,18 @@ impl LlamaBlock {
         self.mlp.down_proj = self.mlp.down_proj.merge();
         self
     }
+
+    /// This block with empty adapters where `lora` has them, in place of those it has.
+    #[must_use]
+    pub(crate) fn adapted(mut self, lora: &LoraConfig, device: &Device) -> Self {
+        let adapt = |map: LoraLinear, target| map.adapted(target, lora, device);
+        self.self_attn.q_proj = adapt(self.self_attn.q_proj, LoraTarget::QProj);
+        self.self_attn.k_proj = adapt(self.self_attn.k_proj, LoraTarget::KProj);
+        self.self_attn.v_proj = adapt(self.self_attn.v_proj, LoraTarget::VProj);
+        self.self_attn.o_proj = adapt(self.self_attn.o_proj, LoraTarget::OProj);
+        self.mlp.gate_proj = adapt(self.mlp.gate_proj, LoraTarget::GateProj);
+        self.mlp.up_proj = adapt(self.mlp.up_proj, LoraTarget::UpProj);
+        self.mlp.down_proj = adapt(self.mlp.down_proj, LoraTarget::DownProj);
+        self
+    }
 }

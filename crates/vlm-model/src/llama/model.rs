@@ -218,4 +218,11 @@ impl Llama {
         self.layers = self.layers.into_iter().map(LlamaBlock::merge).collect();
         self
     }
+
+    /// This model with empty adapters where `lora` has them, in place of those it has.
+    #[must_use]
+    pub(crate) fn adapted(mut self, lora: &LoraConfig, device: &Device) -> Self {
+        self.layers = self.layers.into_iter().map(|block| block.adapted(lora, device)).collect();
+        self
+    }
 }

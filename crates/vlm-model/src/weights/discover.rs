@@ -57,8 +57,14 @@ fn manifest_files(folder: &Path, manifest: &CheckpointManifest) -> Result<ModelF
     let resolve = |path: &Option<PathBuf>| {
         let Some(path) = path else { return Ok(None) };
         let layout = |reason: String| WeightsError::Layout { folder: folder.to_owned(), reason };
-        let full = if path.is_absolute() { Some(path.clone()) } else { inside(folder, path) };
-        let full = full.ok_or_else(|| layout(format!("`{}` is not inside the folder", path.display())))?;
+        // Checkpoints that share a base may lie side by side.
+        let full = match path.strip_prefix("..") {
+            _ if path.is_absolute() => Some(path.clone()),
+            Ok(beside) => inside(&folder.join(".."), beside),
+            Err(_) => inside(folder, path),
+        };
+        let reason = || layout(format!("`{}` is not inside the folder or beside it", path.display()));
+        let full = full.ok_or_else(reason)?;
         if !full.exists() {
             return Err(layout(format!("`{}` is not there", path.display())));
         }

@@ -31,7 +31,8 @@ pub struct CheckpointManifest {
     pub weights_sha256: BTreeMap<String, String>,
 }
 
-/// Parts of a checkpoint: paths in the folder, or absolute ones for a base that is not copied.
+/// Parts of a checkpoint: paths in the folder; for a base that is not copied `../` and a path beside
+/// the folder, or an absolute path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointFiles {
