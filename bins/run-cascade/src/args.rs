@@ -75,10 +75,13 @@ pub(crate) struct PretrainArgs {
     /// A recipe (TOML); the built-in one if not given.
     #[arg(long, value_name = "FILE")]
     pub(crate) recipe: Option<PathBuf>,
+    /// Weights trained elsewhere (safetensors, published names): a tower, or everything. Leaves phase 1 out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) start: Option<PathBuf>,
     /// auto, cpu or cuda:N.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
-    /// Print JSON: note, checkpoint, held-out box IoU by structure.
+    /// Print JSON: note, checkpoint, held-out box IoU by structure where the tower was trained.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,5 +1,6 @@
 //! `pretrain`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -23,18 +24,22 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<u8> {
     let bar = item_bar("steps");
     let mut n_reports = 0;
     let mut on_event = |event| show(&bar, &mut n_reports, &event);
-    let scores = pretrain(&MiniGptConfig::nano(), &recipe, &args.out, &device, stop, &mut on_event);
+    let (config, start) = (MiniGptConfig::nano(), args.start.as_deref());
+    let scores = pretrain(&config, &recipe, start, &args.out, &device, stop, &mut on_event);
     bar.finish_and_clear();
     let scores = scores.context("the base was not made")?;
     if args.json {
-        let by_structure = names().zip(&scores.box_iou).collect::<std::collections::BTreeMap<_, _>>();
+        let by_structure =
+            scores.as_ref().map(|s| names().zip(s.box_iou.clone()).collect::<BTreeMap<_, _>>());
         bin_support::json(&serde_json::json!({
             "note": RESEARCH_NOTE,
             "checkpoint": args.out,
             "held_out_box_iou": by_structure,
         }))?;
     }
-    note(&format!("box IoU on other patients: {}", in_words(&scores)));
+    if let Some(scores) = scores {
+        note(&format!("box IoU on other patients: {}", in_words(&scores)));
+    }
     note(&format!("checkpoint: {}", args.out.display()));
     note(RESEARCH_NOTE);
     Ok(EXIT_OK)

@@ -13,6 +13,9 @@ pub enum PretrainError {
     /// The model cannot compute a batch.
     #[error("the model cannot be trained")]
     Model(#[from] vlm_model::ModelError),
+    /// A tower's file cannot be used.
+    #[error("the tower cannot be read")]
+    Weights(#[from] vlm_model::WeightsError),
     /// A training step failed.
     #[error("a training step failed")]
     Step(#[from] vlm_train::TrainError),

@@ -6,7 +6,7 @@
 //! 1. [`train_tower`]: the vision tower learns to see. Linear heads on its tokens name the tissue
 //!    at every point, draw organ masks and place boxes; they are thrown away afterwards.
 //! 2. [`train_language`]: the language model and the projector learn the prompts and to write boxes
-//!    and yes or no, for structures that are not the cascade's targets.
+//!    and yes or no. The cascade's own question, whether a pancreas has a tumor, is left to it.
 //!
 //! [`pretrain`] does both and writes a checkpoint folder.
 
@@ -15,6 +15,7 @@ mod dense;
 mod error;
 mod language;
 mod phantoms;
+mod questions;
 mod recipe;
 mod targets;
 mod tower;
@@ -22,8 +23,7 @@ mod tower;
 pub use error::PretrainError;
 pub use language::train_language;
 pub use phantoms::{PhantomSlices, make_phantoms};
-pub use recipe::{
-    LanguageRecipe, PhantomRecipe, PretrainEvent, PretrainRecipe, TowerRecipe, pretrain, pretrain_on,
-};
-pub use targets::Structure;
+pub use questions::{Question, Questions};
+pub use recipe::{LanguageRecipe, PhantomRecipe, PretrainEvent, PretrainRecipe, TowerRecipe, pretrain};
+pub use targets::{LabelBoxes, Structure};
 pub use tower::{TowerScores, train_tower};

@@ -23,6 +23,24 @@ pub struct PhantomSlices {
 }
 
 impl PhantomSlices {
+    /// No slices.
+    #[must_use]
+    pub fn empty(size: usize) -> Self {
+        Self { size, images: Vec::new(), labels: Vec::new(), patients: Vec::new() }
+    }
+
+    /// Adds the slices of other patients, numbered on.
+    ///
+    /// # Panics
+    /// If they have another size.
+    pub fn append(&mut self, others: Self) {
+        assert_eq!(self.size, others.size, "slices of one size");
+        let first = self.patients.last().map_or(0, |last| last + 1);
+        self.images.extend(others.images);
+        self.labels.extend(others.labels);
+        self.patients.extend(others.patients.iter().map(|patient| first + patient));
+    }
+
     /// Slices.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -69,7 +87,7 @@ pub fn make_phantoms(
     let spec = PhantomSpec::new(Layout::Msd, recipe.seed, recipe.patients)
         .with_matrix(recipe.matrix)
         .with_slices(fewest..=most)
-        .with_tumors(Tumors::Half);
+        .with_tumors(if recipe.all_tumors { Tumors::All } else { Tumors::Half });
     let parts: Vec<_> = (0..recipe.patients)
         .into_par_iter()
         .map(|patient| {
@@ -79,7 +97,7 @@ pub fn make_phantoms(
             render(&generate_patient(&spec, patient)?, size)
         })
         .collect::<Result<_, _>>()?;
-    let mut slices = PhantomSlices { size, images: Vec::new(), labels: Vec::new(), patients: Vec::new() };
+    let mut slices = PhantomSlices::empty(size);
     for (patient, (images, labels)) in (0..).zip(parts) {
         slices.patients.extend(std::iter::repeat_n(patient, images.len() / (size * size)));
         slices.images.extend(images);

@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use vlm_infer::PromptSettings;
-use vlm_model::{CheckpointOptions, MiniGptConfig, Precision, initialized_model, write_checkpoint};
+use vlm_model::{
+    CheckpointOptions, MiniGpt, MiniGptConfig, ModelFiles, Part, Precision, TensorFile, initialized_model,
+    load_parts, write_checkpoint,
+};
 use vlm_prompt::{BoxDecode, BoxFormat};
 
 use crate::{PhantomSlices, PretrainError, TowerScores, make_phantoms, train_language, train_tower};
@@ -23,6 +26,9 @@ pub struct PhantomRecipe {
     pub matrix: u32,
     /// Fewest and most slices of a scan.
     pub slices: [u32; 2],
+    /// Whether every patient has a tumor; half of them if not.
+    #[serde(default)]
+    pub all_tumors: bool,
 }
 
 /// Phase 1.
@@ -72,7 +78,7 @@ pub struct PretrainRecipe {
     /// Seed of the model's first weights.
     pub model_seed: u64,
     /// Patients that the model learns from.
-    pub phantoms: PhantomRecipe,
+    pub phantoms: Vec<PhantomRecipe>,
     /// Patients that it is scored on.
     pub held_out: PhantomRecipe,
     /// Phase 1.
@@ -126,11 +132,17 @@ pub enum PretrainEvent {
 impl Default for PretrainRecipe {
     /// The built-in recipe: hours on two CPU cores. Fewer steps give a poorer base sooner.
     fn default() -> Self {
-        let phantoms = |seed, patients| PhantomRecipe { seed, patients, matrix: 160, slices: [28, 44] };
+        let phantoms = |seed, patients, all_tumors| PhantomRecipe {
+            seed,
+            patients,
+            matrix: 160,
+            slices: [28, 44],
+            all_tumors,
+        };
         Self {
             model_seed: 11,
-            phantoms: phantoms(0x0ba5_e000, 320),
-            held_out: phantoms(0x0ba5_e001, 24),
+            phantoms: vec![phantoms(0x0ba5_e000, 480, false), phantoms(0x0ba5_e002, 480, true)],
+            held_out: phantoms(0x0ba5_e001, 30, false),
             tower: TowerRecipe {
                 seed: 12,
                 steps: 5000,
@@ -183,46 +195,58 @@ pub(crate) fn prompt_settings() -> PromptSettings {
 
 /// Makes phantoms, trains tower and language, and writes the checkpoint folder `out`.
 ///
-/// The same recipe gives the same weights on one machine. Hours become minutes with fewer steps:
-/// the recipe decides.
+/// `start` is a safetensors file under published names with the tower and the norm after it, and
+/// perhaps the language model and the projector: then phase 1 is left out, nothing is scored, and
+/// phase 2 goes on from there. The same recipe gives the same weights on one machine.
 ///
 /// # Errors
 /// Any [`PretrainError`]; nothing is written then.
 pub fn pretrain(
     config: &MiniGptConfig,
     recipe: &PretrainRecipe,
+    start: Option<&Path>,
     out: &Path,
     device: &Device,
     stop: &AtomicBool,
     on_event: &mut dyn FnMut(PretrainEvent),
-) -> Result<TowerScores, PretrainError> {
+) -> Result<Option<TowerScores>, PretrainError> {
     let size = config.vision.image_size;
-    let slices = make_phantoms(&recipe.phantoms, size, stop)?;
-    let held_out = make_phantoms(&recipe.held_out, size, stop)?;
-    pretrain_on(config, recipe, &slices, &held_out, out, device, stop, on_event)
+    let bare = MiniGptConfig { lora: None, ..config.clone() };
+    let mut model = initialized_model(&bare, recipe.model_seed, Precision::F32, device)?;
+    if let Some(file) = start {
+        model = started_from(model, file, device)?;
+    }
+    let mut slices = PhantomSlices::empty(size);
+    for phantoms in &recipe.phantoms {
+        slices.append(make_phantoms(phantoms, size, stop)?);
+    }
+    let mut scores = None;
+    if start.is_none() {
+        let held_out = make_phantoms(&recipe.held_out, size, stop)?;
+        on_event(PretrainEvent::Phantoms { n_slices: slices.len(), n_held_out: held_out.len() });
+        let trained = train_tower(model, &slices, &held_out, &recipe.tower, device, stop, on_event)?;
+        (model, scores) = (trained.0, Some(trained.1));
+    } else {
+        on_event(PretrainEvent::Phantoms { n_slices: slices.len(), n_held_out: 0 });
+    }
+    let model = train_language(model, &slices, &recipe.language, device, stop, on_event)?;
+    write_checkpoint(&model, out, &prompt_settings().to_json(), &CheckpointOptions::default())?;
+    Ok(scores)
 }
 
-/// [`pretrain`] on phantoms that are there already.
-///
-/// # Errors
-/// As [`pretrain`].
-#[expect(clippy::too_many_arguments, reason = "the same inputs as `pretrain`, and the phantoms")]
-pub fn pretrain_on(
-    config: &MiniGptConfig,
-    recipe: &PretrainRecipe,
-    slices: &PhantomSlices,
-    held_out: &PhantomSlices,
-    out: &Path,
-    device: &Device,
-    stop: &AtomicBool,
-    on_event: &mut dyn FnMut(PretrainEvent),
-) -> Result<TowerScores, PretrainError> {
-    on_event(PretrainEvent::Phantoms { n_slices: slices.len(), n_held_out: held_out.len() });
-    let bare = MiniGptConfig { lora: None, ..config.clone() };
-    let model = initialized_model(&bare, recipe.model_seed, Precision::F32, device)?;
-    let (model, scores) = train_tower(model, slices, held_out, &recipe.tower, device, stop, on_event)?;
-    let model = train_language(model, slices, &recipe.language, device, stop, on_event)?;
-    let options = CheckpointOptions::default();
-    write_checkpoint(&model, out, &prompt_settings().to_json(), &options)?;
-    Ok(scores)
+/// The model with the parts that a file holds.
+fn started_from(mut model: MiniGpt, file: &Path, device: &Device) -> Result<MiniGpt, PretrainError> {
+    let speaks = TensorFile::open(file)?.names().any(|name| name.starts_with("llama_"));
+    let files = ModelFiles { checkpoint: Some(file.to_path_buf()), ..ModelFiles::default() };
+    let mut parts = vec![Part::VisionTower, Part::LnVision];
+    if speaks {
+        parts.extend([Part::Projector, Part::LanguageModel]);
+    }
+    let (read, _) = load_parts(&files, model.config(), &parts, Precision::F32, device, &mut |_, _| {})?;
+    if speaks {
+        return Ok(read);
+    }
+    model.vision_tower = read.vision_tower;
+    model.ln_vision = read.ln_vision;
+    Ok(model)
 }

@@ -11,32 +11,33 @@ pub struct Structure {
     pub labels: &'static [PhantomLabel],
     /// Fewest pixels at 128 px with which it counts as shown.
     pub min_pixels: usize,
-    /// Whether the language phase asks for it. The cascade's own targets are left to the cascade.
-    pub is_asked: bool,
+    /// The structure, by its place in [`Structure::ALL`], that a slice must show for this one to be asked for
+    /// with the answer no.
+    pub asked_within: Option<usize>,
 }
 
 impl Structure {
     /// Structures that the tower draws and places.
     pub const ALL: [Self; 10] = [
-        Self::of("liver", &[PhantomLabel::Liver], 60, true),
-        Self::of("right kidney", &[PhantomLabel::RightKidney], 40, true),
-        Self::of("spleen", &[PhantomLabel::Spleen], 40, true),
-        Self::of("pancreas", &[PhantomLabel::Pancreas, PhantomLabel::Tumor], 40, false),
-        Self::of("pancreatic tumor", &[PhantomLabel::Tumor], 12, false),
-        Self::of("left kidney", &[PhantomLabel::LeftKidney], 40, true),
-        Self::of("stomach", &[PhantomLabel::Stomach], 40, true),
-        Self::of("aorta", &[PhantomLabel::Aorta], 12, true),
-        Self::of("gallbladder", &[PhantomLabel::Gallbladder], 20, true),
-        Self::of("spine", &[PhantomLabel::Spine], 40, true),
+        Self::of("liver", &[PhantomLabel::Liver], 60, None),
+        Self::of("right kidney", &[PhantomLabel::RightKidney], 40, None),
+        Self::of("spleen", &[PhantomLabel::Spleen], 40, None),
+        Self::of("pancreas", &[PhantomLabel::Pancreas, PhantomLabel::Tumor], 40, None),
+        Self::of("pancreatic tumor", &[PhantomLabel::Tumor], 12, Some(3)),
+        Self::of("left kidney", &[PhantomLabel::LeftKidney], 40, None),
+        Self::of("stomach", &[PhantomLabel::Stomach], 40, None),
+        Self::of("aorta", &[PhantomLabel::Aorta], 12, None),
+        Self::of("gallbladder", &[PhantomLabel::Gallbladder], 20, None),
+        Self::of("spine", &[PhantomLabel::Spine], 40, None),
     ];
 
     const fn of(
         name: &'static str,
         labels: &'static [PhantomLabel],
         min_pixels: usize,
-        is_asked: bool,
+        asked_within: Option<usize>,
     ) -> Self {
-        Self { name, labels, min_pixels, is_asked }
+        Self { name, labels, min_pixels, asked_within }
     }
 
     /// Whether a label value belongs to it.
@@ -45,22 +46,47 @@ impl Structure {
         self.labels.iter().any(|label| label.value() == u16::from(value))
     }
 
-    /// The box `[x_min, y_min, x_max, y_max]` in pixels, half-open, and the pixels of the structure
-    /// in a square image of `size`; none if too few are shown.
+    /// The box `[x_min, y_min, x_max, y_max]` in pixels, half-open; none if too few pixels of the
+    /// structure are shown.
     #[must_use]
-    pub fn place(&self, labels: &[u8], size: usize) -> Option<[usize; 4]> {
-        let (mut n, mut found) = (0, [usize::MAX, usize::MAX, 0, 0]);
+    pub fn place(&self, shown: &LabelBoxes) -> Option<[usize; 4]> {
+        let (mut n, mut joined) = (0, NOWHERE);
+        for label in self.labels {
+            let Some((n_pixels, place)) = shown.labels.get(usize::from(label.value())) else { continue };
+            n += n_pixels;
+            let [x_min, y_min, x_max, y_max] = joined;
+            joined = [x_min.min(place[0]), y_min.min(place[1]), x_max.max(place[2]), y_max.max(place[3])];
+        }
+        // The limits are for 128 px; they go with the area.
+        (n * 128 * 128 >= self.min_pixels * shown.size * shown.size).then_some(joined)
+    }
+}
+
+/// A box that any other is larger than.
+const NOWHERE: [usize; 4] = [usize::MAX, usize::MAX, 0, 0];
+
+/// Pixels and box of every label in a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelBoxes {
+    size: usize,
+    labels: [(usize, [usize; 4]); PhantomLabel::ALL.len()],
+}
+
+impl LabelBoxes {
+    /// Looks through the labels of a square slice.
+    #[must_use]
+    pub fn of(labels: &[u8], size: usize) -> Self {
+        let mut found = [(0, NOWHERE); PhantomLabel::ALL.len()];
         for (row, line) in labels.chunks_exact(size).enumerate() {
             for (col, value) in line.iter().enumerate() {
-                if self.holds(*value) {
-                    n += 1;
-                    let [x_min, y_min, x_max, y_max] = found;
-                    found = [x_min.min(col), y_min.min(row), x_max.max(col + 1), y_max.max(row + 1)];
+                if let Some((n, place)) = found.get_mut(usize::from(*value)) {
+                    *n += 1;
+                    let [x_min, y_min, x_max, y_max] = *place;
+                    *place = [x_min.min(col), y_min.min(row), x_max.max(col + 1), y_max.max(row + 1)];
                 }
             }
         }
-        // The limits are for 128 px; they go with the area.
-        (n * 128 * 128 >= self.min_pixels * size * size).then_some(found)
+        Self { size, labels: found }
     }
 }
 
@@ -76,9 +102,9 @@ mod tests {
                 labels[row * 128 + col] = 1;
             }
         }
-        assert_eq!(Structure::ALL[0].place(&labels, 128), Some([30, 10, 38, 20]));
-        assert_eq!(Structure::ALL[1].place(&labels, 128), None);
+        assert_eq!(Structure::ALL[0].place(&LabelBoxes::of(&labels, 128)), Some([30, 10, 38, 20]));
+        assert_eq!(Structure::ALL[1].place(&LabelBoxes::of(&labels, 128)), None);
         labels[10 * 128 + 30..].fill(0);
-        assert_eq!(Structure::ALL[0].place(&labels, 128), None);
+        assert_eq!(Structure::ALL[0].place(&LabelBoxes::of(&labels, 128)), None);
     }
 }

@@ -13,6 +13,7 @@ use vlm_model::MiniGpt;
 
 use crate::augment::{augmented, below, sample_rng};
 use crate::dense::{DenseModel, DenseTargets, MASK_GRID, N_STRUCTURES, TISSUE_GRID, intersection_over_union};
+use crate::targets::LabelBoxes;
 use crate::{PhantomSlices, PretrainError, PretrainEvent, Structure, TowerRecipe};
 
 /// How well the box head places structures in slices of other patients.
@@ -175,8 +176,9 @@ pub(crate) fn targets(labels: &[u8], size: usize) -> DenseTargets {
     }
     let mut boxes = Vec::with_capacity(N_STRUCTURES * 4);
     let mut shown = Vec::with_capacity(N_STRUCTURES);
+    let found = LabelBoxes::of(labels, size);
     for structure in &Structure::ALL {
-        let place = structure.place(labels, size);
+        let place = structure.place(&found);
         shown.push(if place.is_some() { 1.0 } else { 0.0 });
         #[expect(clippy::cast_precision_loss, reason = "images are small")]
         boxes.extend(place.unwrap_or_default().map(|edge| edge as f32 / size as f32));

@@ -1,4 +1,5 @@
 //! The whole recipe on a handful of phantoms: what it writes, that it learns, that it repeats.
+#![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -26,10 +27,16 @@ fn config() -> MiniGptConfig {
 }
 
 fn recipe() -> PretrainRecipe {
-    let phantoms = |seed, patients| PhantomRecipe { seed, patients, matrix: 64, slices: [24, 24] };
+    let phantoms = |seed, patients| PhantomRecipe {
+        seed,
+        patients,
+        matrix: 64,
+        slices: [24, 24],
+        all_tumors: seed == 102,
+    };
     PretrainRecipe {
         model_seed: 1,
-        phantoms: phantoms(100, 3),
+        phantoms: vec![phantoms(100, 2), phantoms(102, 1)],
         held_out: phantoms(101, 1),
         tower: TowerRecipe {
             seed: 2,
@@ -57,11 +64,12 @@ fn run(recipe: &PretrainRecipe, out: &Path) -> Result<(Vec<f32>, Vec<f32>), Pret
     let (mut tower, mut language) = (Vec::new(), Vec::new());
     let device = DeviceChoice::Cpu.open().expect("the CPU is always there");
     let stop = AtomicBool::new(false);
-    let scores = pretrain(&config(), recipe, out, &device, &stop, &mut |event| match event {
+    let scores = pretrain(&config(), recipe, None, out, &device, &stop, &mut |event| match event {
         PretrainEvent::TowerStep { loss, .. } => tower.push(loss),
         PretrainEvent::LanguageStep { loss, .. } => language.push(loss),
         _ => {}
     })?;
+    let scores = scores.expect("a trained tower is scored");
     assert!(scores.box_iou.iter().all(|iou| iou.is_nan() || (0.0..=1.0).contains(iou)), "{scores:?}");
     Ok((tower, language))
 }
@@ -89,6 +97,38 @@ fn both_phases_learn_and_the_checkpoint_loads_and_repeats() {
 }
 
 #[test]
+fn a_tower_from_a_file_is_kept_and_the_language_still_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    run(&recipe(), &first).unwrap();
+    let (device, stop) = (DeviceChoice::Cpu.open().unwrap(), AtomicBool::new(false));
+    let file = folder.path().join("start.safetensors");
+    rename(&first.join("vision_tower.safetensors"), &file);
+    let mut losses = Vec::new();
+    let scores = pretrain(&config(), &recipe(), Some(&file), &second, &device, &stop, &mut |event| {
+        assert!(!matches!(event, PretrainEvent::TowerStep { .. }));
+        if let PretrainEvent::LanguageStep { loss, .. } = event {
+            losses.push(loss);
+        }
+    });
+    assert_eq!(scores.unwrap(), None);
+    assert!(losses[11] < 0.9 * losses[0], "{losses:?}");
+    let read = |folder: &Path| fs_err::read(folder.join("vision_tower.safetensors")).unwrap();
+    assert!(read(&first) == read(&second), "the tower is the file's");
+}
+
+/// Gives a tower's file the names that it has in a whole checkpoint.
+fn rename(from: &Path, to: &Path) {
+    let bytes = fs_err::read(from).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let renamed = tensors.tensors().into_iter().map(|(name, view)| {
+        let is_norm = name.starts_with("ln_vision");
+        (if is_norm { name } else { format!("visual_encoder.{name}") }, view)
+    });
+    fs_err::write(to, safetensors::serialize(renamed, None).unwrap()).unwrap();
+}
+
+#[test]
 fn impossible_recipes_and_stops_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
@@ -96,7 +136,7 @@ fn impossible_recipes_and_stops_write_nothing() {
     wrong.tower.batch_size = 0;
     assert!(matches!(run(&wrong, &out), Err(PretrainError::Recipe { field: "tower.batch_size", .. })));
     let device = DeviceChoice::Cpu.open().unwrap();
-    let stopped = pretrain(&config(), &recipe(), &out, &device, &AtomicBool::new(true), &mut |_| {});
+    let stopped = pretrain(&config(), &recipe(), None, &out, &device, &AtomicBool::new(true), &mut |_| {});
     assert!(matches!(stopped, Err(PretrainError::Stopped)));
     assert!(!out.exists());
 }
