@@ -119,6 +119,7 @@ pub fn cross_validate(
             stage,
             config: &config,
             samples: &samples,
+            conversations: data.conversations_of(stage),
             images: &mut images,
             start: base.clone(),
             split_sha256: &split_sha256,

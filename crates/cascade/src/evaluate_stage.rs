@@ -83,6 +83,17 @@ pub fn evaluate_stage(
     Ok((evaluation, predictions))
 }
 
+/// The patients that a checkpoint is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvaluationPart {
+    /// Patients that no training sees.
+    Test,
+    /// Patients that chose the checkpoint.
+    Validation,
+    /// Patients that it learned from.
+    Train,
+}
+
 /// What a checkpoint is judged with, by itself.
 #[derive(Debug, Clone)]
 pub struct CheckpointEvaluation {
@@ -93,7 +104,7 @@ pub struct CheckpointEvaluation {
     /// Prepared folders, or a folder of images with `labels.csv`.
     pub data: Vec<PathBuf>,
     /// The part that judges.
-    pub part: SplitPart,
+    pub part: EvaluationPart,
     /// A split file in place of the data's own split; for images with a table.
     pub split: Option<PathBuf>,
     /// Number type of the frozen weights.
@@ -116,7 +127,7 @@ impl CheckpointEvaluation {
             checkpoint,
             stage: None,
             data: vec![data],
-            part: SplitPart::Test,
+            part: EvaluationPart::Test,
             split: None,
             precision: Precision::F32,
             decoding: None,
@@ -136,6 +147,8 @@ pub(crate) struct OpenCheckpoint {
     pub(crate) stage: Stage,
     pub(crate) image_fit: ImageFit,
     pub(crate) split_seed: Option<u64>,
+    /// Salt and marks of the patients that chose it.
+    pub(crate) validation: (String, BTreeSet<String>),
 }
 
 /// Opens a checkpoint for a stage: as its `stage.json` says, else as its prompt settings say.
@@ -155,6 +168,10 @@ pub(crate) fn open_checkpoint(
     let is_same_stage = record.as_ref().is_some_and(|record| record.stage == stage);
     Ok(OpenCheckpoint {
         split_seed: record.as_ref().map(|record| record.split_seed),
+        validation: record
+            .as_ref()
+            .map(|record| (record.split_sha256.clone(), record.validation_marks.clone()))
+            .unwrap_or_default(),
         model,
         tokenizer,
         prompt: record.as_ref().map_or_else(|| PromptConfig::of(settings), |record| record.prompt),
@@ -186,10 +203,14 @@ pub fn evaluate_checkpoint(
         samples = split_by_file(samples, &SplitFile::read(path)?);
     }
     let Samples { train, validation: _, test } = samples;
+    let (salt, marks) = &opened.validation;
+    let (validation, train): (Vec<_>, Vec<_>) =
+        train.into_iter().partition(|sample| marks.contains(&sample.patient_mark(salt)));
     let (part, judged, learned) = match evaluation.part {
-        SplitPart::Test => ("test", test, train),
+        EvaluationPart::Test => ("test", test, train),
+        EvaluationPart::Validation => ("validation", validation, train),
         // The probe has nothing else to learn from.
-        SplitPart::Train => ("train", train, Vec::new()),
+        EvaluationPart::Train => ("train", train, Vec::new()),
     };
     let mut images = ImageFeatures::new(Arc::clone(&run_data.table), FeatureFormat::F32);
     let run = StageEvaluation {

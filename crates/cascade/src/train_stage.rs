@@ -1,7 +1,7 @@
 //! One stage trained, from the model it starts with to the checkpoint that is chosen.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ use vlm_train::{
 use crate::answerer::ModelAnswerer;
 use crate::base::{StartModel, write_stage_checkpoint};
 use crate::config::{CascadeConfig, PromptConfig, StageConfig};
-use crate::data::{Samples, StageSample, StageSource};
+use crate::data::{Conversations, Samples, StageSample, StageSource};
 use crate::evaluate::{validation_score, write_json};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
@@ -56,6 +56,9 @@ pub struct StageRecord {
     pub split_sha256: String,
     /// SHA-256 of the weights it started from.
     pub start_sha256: String,
+    /// What tells the patients that chose it from those it learned from, without naming them.
+    #[serde(default)]
+    pub validation_marks: BTreeSet<String>,
 }
 
 impl StageRecord {
@@ -79,7 +82,9 @@ pub struct StageRun<'a> {
     pub config: &'a CascadeConfig,
     /// Its samples.
     pub samples: &'a Samples,
-    /// The images of the samples.
+    /// Other questions and answers that it learns too.
+    pub conversations: &'a [Conversations],
+    /// The images of all of them.
     pub images: &'a mut ImageFeatures,
     /// The model it starts from.
     pub start: StartModel,
@@ -115,7 +120,7 @@ pub fn train_stage(
     observe: Observe<'_>,
     stop: &AtomicBool,
 ) -> Result<StageOutcome, CascadeError> {
-    let StageRun { stage, config, samples, images, start, split_sha256, out, resume } = run;
+    let StageRun { stage, config, samples, conversations, images, start, split_sha256, out, resume } = run;
     let settings = stage_settings(config, stage)?;
     if samples.train.is_empty() {
         let reason = format!("no training slice has the task `{}`", stage.task());
@@ -132,6 +137,7 @@ pub fn train_stage(
     images.begin(&start.model)?;
     if !settings.trains_tower() {
         let mut ids: Vec<ImageId> = sources.iter().flat_map(StageSource::repeated_views).collect();
+        ids.extend(conversations.iter().flat_map(|data| data.source.images().map(|(image, _)| image)));
         ids.extend(samples.validation.iter().map(|sample| crate::images::View::plain(sample.image).id()));
         images.prepare(
             &start.model,
@@ -163,7 +169,7 @@ pub fn train_stage(
         model: start.model.clone(),
         tokenizer: &start.tokenizer,
         config: &training,
-        sources: sources.into_iter().map(MixtureEntry::new).collect(),
+        sources: mixture(sources, conversations),
         images: &mut provider,
         folder: &out.join(TRAINING_FOLDER),
         resume,
@@ -204,6 +210,7 @@ pub fn train_stage(
         split_seed: config.data.split_seed,
         split_sha256: split_sha256.to_owned(),
         start_sha256: start.sha256,
+        validation_marks: samples.validation.iter().map(|sample| sample.patient_mark(split_sha256)).collect(),
     };
     write_json(&checkpoint.join(STAGE_FILE), &record)?;
     Ok(StageOutcome { model, checkpoint, record, ending: outcome.ending })
@@ -216,7 +223,7 @@ pub(crate) fn stage_settings(config: &CascadeConfig, stage: Stage) -> Result<&St
         .ok_or_else(|| CascadeError::setting("stages", stage, "the configuration has no such stage"))
 }
 
-/// One source per dataset, as published (SPEC 4.2), drawn in proportion to their sizes.
+/// One source per dataset, as published (SPEC 4.2).
 fn sources(
     stage: Stage,
     config: &CascadeConfig,
@@ -233,6 +240,19 @@ fn sources(
         StageSource::new(dataset, stage, samples, pool, style, images.table(), settings.trains_tower())
     };
     by_dataset.into_iter().map(source).collect()
+}
+
+/// The stage's sources, drawn alike as published (SPEC 4.2), and conversations with their shares.
+fn mixture(sources: Vec<StageSource>, conversations: &[Conversations]) -> Vec<MixtureEntry> {
+    if conversations.is_empty() {
+        return sources.into_iter().map(MixtureEntry::new).collect();
+    }
+    let left = 1.0 - conversations.iter().map(|data| data.share).sum::<f64>();
+    #[expect(clippy::cast_precision_loss, reason = "data sets are few")]
+    let share = left / sources.len() as f64;
+    let own = sources.into_iter().map(|source| MixtureEntry::with_ratio(source, share));
+    own.chain(conversations.iter().map(|data| MixtureEntry::with_ratio(data.source.clone(), data.share)))
+        .collect()
 }
 
 /// Images that the training loop and its validation take turns with.

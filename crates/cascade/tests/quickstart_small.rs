@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use cascade::{
-    CascadeConfig, CascadeError, CascadeEvent, CascadeOutcome, CheckpointEvaluation, PredictOptions,
-    RESEARCH_NOTE, RunOptions, Stage, evaluate_checkpoint, plan_run, predict, run_cascade,
+    CascadeConfig, CascadeError, CascadeEvent, CascadeOutcome, CheckpointEvaluation, EvaluationPart,
+    PredictOptions, RESEARCH_NOTE, RunOptions, Stage, evaluate_checkpoint, plan_run, predict, run_cascade,
 };
 use vlm_model::DeviceChoice;
 use vlm_train::TrainingEvent;
@@ -166,6 +166,45 @@ fn a_stopped_run_goes_on_to_the_same_numbers() {
 }
 
 #[test]
+fn conversations_are_learned_beside_a_stage() {
+    let (folder, _) = finished();
+    let prepared = folder.path().join("run/data/1-msd");
+    let png = fs_err::read_dir(prepared.join("slices")).unwrap().next().unwrap().unwrap().file_name();
+    let png = png.to_str().unwrap();
+    let lines = format!(
+        "{{\"image\": \"{png}\", \"conversations\": [{{\"from\": \"human\", \"value\": \"<image>\\n[vqa] is this a slice?\"}}, \
+         {{\"from\": \"gpt\", \"value\": \"yes\"}}]}}\n\
+         {{\"conversations\": [{{\"from\": \"human\", \"value\": \"where is the pancreas?\"}}, \
+         {{\"from\": \"gpt\", \"value\": \"no\"}}]}}\n"
+    );
+    let file = folder.path().join("talk.jsonl");
+    fs_err::write(&file, lines).unwrap();
+    let talk = |share: f64| {
+        let (file, images) = (file.display(), prepared.join("slices"));
+        let table = format!(
+            "\n[[stages.pancreas_box.conversations]]\nfile = \"{file}\"\nimages = \"{}\"\nshare = {share}\n",
+            images.display()
+        );
+        CascadeConfig::from_toml(
+            &CONFIG.replacen("\n[stages.tumor_yes_no]", &format!("{table}\n[stages.tumor_yes_no]"), 1),
+            "test",
+        )
+    };
+    assert!(talk(1.0).unwrap_err().to_string().contains("share"));
+    let config = talk(0.5).unwrap().with_folders(&[prepared]).unwrap();
+    let config = config.with_stages(&[Stage::PancreasBox]).unwrap();
+    let out = folder.path().join("talked");
+    run_cascade(&config, &options(&out), &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    let log = fs_err::read_to_string(out.join("pancreas_box/training/metrics.jsonl")).unwrap();
+    let of_talk: u64 = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|line| line["sources"]["talk"].as_u64())
+        .sum();
+    assert!((1..24).contains(&of_talk), "{log}");
+}
+
+#[test]
 fn another_configuration_is_refused() {
     let (folder, _) = finished();
     let options = RunOptions { resume: true, ..options(&folder.path().join("run")) };
@@ -187,6 +226,14 @@ fn a_checkpoint_alone_judges_as_the_run_did() {
             evaluate_checkpoint(&evaluation, &Device::flex(), &mut |_| {}, &AtomicBool::new(false)).unwrap();
         assert_eq!((judged.n(), judged.stage), (stage.evaluation.n(), stage.record.stage));
         assert!((judged.score() - stage.evaluation.score()).abs() < 1e-9, "{}", judged.stage);
+        let n_of = |part| {
+            let evaluation = CheckpointEvaluation { part, ..evaluation.clone() };
+            let judged =
+                evaluate_checkpoint(&evaluation, &Device::flex(), &mut |_| {}, &AtomicBool::new(false));
+            judged.unwrap().n()
+        };
+        assert_eq!(n_of(EvaluationPart::Validation), stage.record.n_validation);
+        assert_eq!(n_of(EvaluationPart::Train), stage.record.n_train);
     }
 }
 

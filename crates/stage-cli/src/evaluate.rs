@@ -2,15 +2,16 @@
 
 use anyhow::{Context, Result, bail};
 use bin_support::{EXIT_OK, note};
-use cascade::{CheckpointEvaluation, Stage, StageRecord, evaluate_checkpoint};
-use ct_slices::index::SplitPart;
+use cascade::{CheckpointEvaluation, EvaluationPart, Stage, StageRecord, evaluate_checkpoint};
 
 use crate::args::{EvaluateArgs, PartArg};
+use crate::checkpoint::CheckpointFolder;
 use crate::progress::{Progress, STOP_MESSAGE};
 use crate::scores::{summary, tell};
 
 pub(crate) fn run(stage: Stage, args: &EvaluateArgs) -> Result<u8> {
-    let folder = &args.checkpoint.checkpoint;
+    let opened = CheckpointFolder::of(&args.checkpoint, stage)?;
+    let folder = opened.path();
     let failed = || format!("checkpoint `{}` was not judged", folder.display());
     let [first, ..] = args.data.as_slice() else { bail!("no data is given") };
     let mut evaluation = CheckpointEvaluation {
@@ -21,7 +22,7 @@ pub(crate) fn run(stage: Stage, args: &EvaluateArgs) -> Result<u8> {
         precision: args.checkpoint.precision,
         decoding: args.decoding.map(Into::into),
         out: args.out.clone(),
-        ..CheckpointEvaluation::new(folder.clone(), first.clone())
+        ..CheckpointEvaluation::new(folder.to_owned(), first.clone())
     };
     evaluation.settings.control_samples = args.control_samples;
     if let Ok(record) = StageRecord::read(folder)
@@ -45,9 +46,10 @@ pub(crate) fn run(stage: Stage, args: &EvaluateArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn part(part: PartArg) -> SplitPart {
+fn part(part: PartArg) -> EvaluationPart {
     match part {
-        PartArg::Test => SplitPart::Test,
-        PartArg::Train => SplitPart::Train,
+        PartArg::Test => EvaluationPart::Test,
+        PartArg::Validation => EvaluationPart::Validation,
+        PartArg::Train => EvaluationPart::Train,
     }
 }

@@ -9,7 +9,7 @@ use vlm_model::GroundedOptions;
 use vlm_prompt::{AnswerHistory, InstructionPool, PromptMode};
 use vlm_train::{TrainableParts, TrainingConfig};
 
-use super::data::DataConfig;
+use super::data::{ConversationData, DataConfig};
 use super::file::{CascadeFile, PromptFile, StageFile};
 use super::model::ModelConfig;
 use crate::data::AnswerStyle;
@@ -100,6 +100,8 @@ pub struct StageConfig {
     pub datasets: Option<BTreeSet<String>>,
     /// How images become squares.
     pub image_fit: ImageFit,
+    /// Other questions and answers that it learns too.
+    pub conversations: Vec<ConversationData>,
     /// How training images are changed.
     pub augmentation: Augmentation,
     /// The training loop's settings.
@@ -199,8 +201,7 @@ impl CascadeConfig {
         let fit = if stage.is_box() || fit == ImageFit::Stretch {
             String::new()
         } else {
-            let name = if fit == ImageFit::Letterbox { "letterbox" } else { "hide_size" };
-            format!("image_fit = \"{name}\"")
+            format!("image_fit = \"{}\"", fit.name())
         };
         let text = format!(
             "name = \"evaluation\"\nseed = {seed}\n[data]\nvalidation_share = 0.0\nsplit_seed = {seed}\n\
@@ -284,10 +285,15 @@ fn stage_config(
         let field = format!("{field}.training.augmentation.flip");
         return Err(CascadeError::setting(field, true, "sides mean something to boxes"));
     }
+    if stage.is_box() && augmentation.whole_pixels {
+        let field = format!("{field}.training.augmentation.whole_pixels");
+        return Err(CascadeError::setting(field, true, "boxes are placed between pixels"));
+    }
     if stage.is_box() && written.image_fit != ImageFit::Stretch {
         let field = format!("{field}.image_fit");
         return Err(CascadeError::setting(field, format!("{:?}", written.image_fit), "boxes need `stretch`"));
     }
+    ConversationData::check(&written.conversations, &format!("{field}.conversations"))?;
     // Stages draw apart: the same sample has another instruction in another stage.
     let training = training_file.resolve(file.seed.wrapping_add(stage as u64), mode);
     training.validate()?;
@@ -299,6 +305,7 @@ fn stage_config(
         start,
         datasets: written.datasets.clone(),
         image_fit: written.image_fit,
+        conversations: written.conversations.clone(),
         augmentation,
         training,
         goal: written.goal,

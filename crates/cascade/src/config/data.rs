@@ -9,6 +9,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::CascadeError;
 
+/// Questions and answers that a stage learns beside its own: a file of conversations, as JSON or JSON
+/// lines ([`vlm_train::ConversationSource`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationData {
+    /// The file.
+    pub file: PathBuf,
+    /// The folder that its images' names begin in; the file's own if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Share of the samples that training draws, between 0 and 1.
+    pub share: f64,
+}
+
+impl ConversationData {
+    /// What a stage's conversations must be: shares that leave room for the stage.
+    pub(super) fn check(all: &[Self], field: &str) -> Result<(), CascadeError> {
+        let sum: f64 = all.iter().map(|data| data.share).sum();
+        let is_wrong = |share: f64| share.is_nan() || share <= 0.0 || share >= 1.0;
+        match all.iter().find(|data| is_wrong(data.share)) {
+            Some(wrong) => {
+                Err(CascadeError::setting(format!("{field}.share"), wrong.share, "expected 0 to 1"))
+            }
+            None if sum >= 1.0 => {
+                Err(CascadeError::setting(format!("{field}.share"), sum, "expected a sum below 1"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Synthetic studies of one layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

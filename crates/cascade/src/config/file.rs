@@ -8,7 +8,7 @@ use vlm_metrics::TargetEdges;
 use vlm_prompt::{BoxDecode, BoxFormat, InstructionPool, PromptMode};
 
 use super::checked::{BoxFrom, CascadeConfig, Decoding, EvaluationSettings, Goal, StageStart};
-use super::data::DataConfig;
+use super::data::{ConversationData, DataConfig};
 use super::model::ModelFile;
 use super::training::TrainingFile;
 use crate::CascadeError;
@@ -79,6 +79,8 @@ pub(super) struct StageFile {
     pub(super) image_fit: ImageFit,
     pub(super) goal: Goal,
     pub(super) training: TrainingFile,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) conversations: Vec<ConversationData>,
 }
 
 impl CascadeConfig {

@@ -9,6 +9,6 @@ mod training;
 pub use checked::{
     BoxFrom, CascadeConfig, Decoding, EvaluationSettings, Goal, PromptConfig, StageConfig, StageStart,
 };
-pub use data::{DataConfig, PhantomConfig, RawDataset, TumorMixSettings};
+pub use data::{ConversationData, DataConfig, PhantomConfig, RawDataset, TumorMixSettings};
 pub use file::QUICKSTART;
 pub use model::{BaseModel, ModelConfig};

@@ -1,6 +1,7 @@
 //! From prepared folders, or images with a table of labels, to the samples of a stage.
 
 mod answer_text;
+mod conversations;
 mod image_csv;
 mod prepared;
 mod run_data;
@@ -9,6 +10,7 @@ mod source;
 mod split;
 
 pub use answer_text::AnswerStyle;
+pub use conversations::Conversations;
 pub use run_data::RunData;
 pub use sample::{Samples, StageSample, Truth};
 pub use source::StageSource;

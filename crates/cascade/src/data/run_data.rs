@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ct_slices::index::SplitFile;
 use sha2::{Digest, Sha256};
 
+use super::conversations::Conversations;
 use super::prepared::load_folder;
 use super::sample::Samples;
 use super::split::{cut_validation, stratified_split};
@@ -22,6 +23,8 @@ pub struct RunData {
     pub table: Arc<ImageTable>,
     /// By stage.
     pub samples: BTreeMap<Stage, Samples>,
+    /// By stage: other questions and answers that it learns.
+    pub conversations: BTreeMap<Stage, Vec<Conversations>>,
     /// SHA-256 over the splits and the validation patients.
     pub split_sha256: String,
     /// Training patients that choose checkpoints.
@@ -36,7 +39,7 @@ impl RunData {
     ///
     /// # Errors
     /// [`CascadeError::NoData`] for a folder without data, [`CascadeError::Index`],
-    /// [`CascadeError::Split`].
+    /// [`CascadeError::Split`], [`CascadeError::Train`] for a file of conversations.
     pub fn load(config: &CascadeConfig, folders: &[PathBuf], size_px: usize) -> Result<Self, CascadeError> {
         let loaded: Vec<_> = folders
             .iter()
@@ -50,7 +53,7 @@ impl RunData {
         let validation_patients =
             stratified_split(&strata, config.data.validation_share, config.data.split_seed).held_out;
         let mut table = ImageTable::new(size_px);
-        let mut samples = BTreeMap::new();
+        let (mut samples, mut conversations) = (BTreeMap::new(), BTreeMap::new());
         for (stage, settings) in &config.stages {
             table.set_augmentation(*stage, settings.augmentation, settings.training.seed);
             let mut of_stage = Samples::default();
@@ -59,6 +62,9 @@ impl RunData {
                 folder.add_samples(*stage, datasets, settings.image_fit, &mut table, &mut of_stage);
             }
             samples.insert(*stage, cut_validation(of_stage, &validation_patients));
+            let files = settings.conversations.iter();
+            let read = files.map(|data| Conversations::read(data, settings.image_fit, &mut table));
+            conversations.insert(*stage, read.collect::<Result<Vec<_>, _>>()?);
         }
         let mut hash = Sha256::new();
         for split in loaded.iter().filter_map(|folder| folder.split.as_ref()) {
@@ -72,6 +78,7 @@ impl RunData {
         Ok(Self {
             table: Arc::new(table),
             samples,
+            conversations,
             split_sha256: to_hex(&hash.finalize()),
             validation_patients,
             new_splits: new_splits.collect(),
@@ -101,5 +108,11 @@ impl RunData {
     #[must_use]
     pub fn of(&self, stage: Stage) -> Option<&Samples> {
         self.samples.get(&stage)
+    }
+
+    /// The conversations that a stage learns too.
+    #[must_use]
+    pub fn conversations_of(&self, stage: Stage) -> &[Conversations] {
+        self.conversations.get(&stage).map_or(&[], Vec::as_slice)
     }
 }

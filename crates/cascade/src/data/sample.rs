@@ -2,7 +2,10 @@
 
 use ct_slices::BoxPx;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use vlm_prompt::PixelBox;
+
+use crate::hex::to_hex;
 
 /// What is true of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,11 @@ impl StageSample {
     #[must_use]
     pub fn patient_key(&self) -> String {
         patient_key(&self.dataset, &self.patient)
+    }
+
+    /// A short hash of the patient and a salt.
+    pub(crate) fn patient_mark(&self, salt: &str) -> String {
+        to_hex(&Sha256::digest(format!("{salt}\t{}", self.patient_key()))[..8])
     }
 
     /// The true box, edges inside.

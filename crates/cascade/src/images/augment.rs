@@ -18,6 +18,9 @@ pub struct Augmentation {
     pub scale: f64,
     /// Whether images are mirrored left to right. For yes/no alone: sides mean something to boxes.
     pub flip: bool,
+    /// Whether shifts are of whole pixels, so that with no `scale` nothing is blurred. For yes/no
+    /// alone: boxes would be off by half a pixel.
+    pub whole_pixels: bool,
     /// Largest change of brightness, as a share of the gray range.
     pub brightness: f64,
     /// Largest change of contrast about mid-gray, drawn like `scale`.
@@ -69,7 +72,8 @@ impl Augmentation {
         let contrast = (both(1.0) * self.contrast.ln_1p()).exp();
         let is_flipped = both(1.0) < 0.0 && self.flip;
         let noise = both(self.noise).abs();
-        Change { shift, zoom, is_flipped, brightness, contrast, noise, noise_seed: rng.next_u64() }
+        let is_whole = self.whole_pixels;
+        Change { shift, is_whole, zoom, is_flipped, brightness, contrast, noise, noise_seed: rng.next_u64() }
     }
 }
 
@@ -77,6 +81,7 @@ impl Augmentation {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Change {
     shift: [f64; 2],
+    is_whole: bool,
     zoom: f64,
     is_flipped: bool,
     brightness: f64,
@@ -89,6 +94,7 @@ impl Default for Change {
     fn default() -> Self {
         Self {
             shift: [0.0; 2],
+            is_whole: false,
             zoom: 1.0,
             is_flipped: false,
             brightness: 0.0,
@@ -139,9 +145,11 @@ impl Change {
         let mut noise = Noise::new(self.noise_seed);
         // Where each column and row of the result comes from.
         let source = |axis: usize| -> Vec<(usize, usize, f64)> {
+            let shift = self.shift[axis];
+            let shift = if self.is_whole { (shift * side).round() / side } else { shift };
             let from = |place: usize| {
                 let share = (place as f64 + 0.5) / side;
-                let share = (share - 0.5 - self.shift[axis]) / self.zoom + 0.5;
+                let share = (share - 0.5 - shift) / self.zoom + 0.5;
                 let share = if self.is_flipped && axis == 0 { 1.0 - share } else { share };
                 let at = (share * side - 0.5).clamp(0.0, side - 1.0);
                 let low = floor_index(at).min(size - 1);
@@ -209,6 +217,7 @@ mod tests {
         Augmentation {
             shift: 0.1,
             scale: 0.2,
+            whole_pixels: false,
             flip: true,
             brightness: 0.1,
             contrast: 0.2,
@@ -260,6 +269,28 @@ mod tests {
         let mean = draws.iter().sum::<f64>() / 20_000.0;
         let variance = draws.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
         assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
+    }
+
+    #[test]
+    fn shifts_of_whole_pixels_blur_nothing() {
+        let size = 32;
+        let image: Vec<u8> = (0..size * size).map(|at| u8::try_from(at * 37 % 256).unwrap()).collect();
+        let whole = Augmentation { shift: 0.2, whole_pixels: true, ..Augmentation::default() };
+        for view in 1..20 {
+            let changed = whole.draw(3, View { image: 0, view }).apply(&image, size, 1);
+            // far from the edge every pixel is a pixel of the image, moved by one and the same step
+            let inner = |row: usize, col: usize| changed[row * size + col];
+            let found = (0..size * size).any(|place| {
+                let (down, right) = (place / size, place % size);
+                (8..24).all(|row| {
+                    (8..24).all(|col| {
+                        let (from_row, from_col) = ((row + down) % size, (col + right) % size);
+                        inner(row, col) == image[from_row * size + from_col]
+                    })
+                })
+            });
+            assert!(found, "view {view}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ct_slices::pixels::{Filter, Normalization, PixelError, PngLimits, decode_png, letterbox, resize};
-use ndarray::{ArrayView3, Axis};
+use ndarray::{Array2, ArrayView3, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use super::augment::{Augmentation, Change};
@@ -23,9 +23,25 @@ pub enum ImageFit {
     /// The shape is kept and the rest is black, as the published `slices_same_size` (SPEC 1.9).
     /// For yes/no alone: boxes are written as shares of the image.
     Letterbox,
+    /// One pixel of the file is one of the square, with black around: shape, size and texture are
+    /// kept. Images larger than the square are letterboxed. For yes/no alone.
+    Native,
     /// Both sides are first scaled to 48 px, then to the square: neither the shape of a crop nor
     /// its size, which blur tells, remains to be seen.
     HideSize,
+}
+
+impl ImageFit {
+    /// Its name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stretch => "stretch",
+            Self::Letterbox => "letterbox",
+            Self::Native => "native",
+            Self::HideSize => "hide_size",
+        }
+    }
 }
 
 /// Side that [`ImageFit::HideSize`] goes through.
@@ -121,9 +137,16 @@ impl ImageTable {
         if let Some(place) = self.places.get(&key) {
             return *place;
         }
+        let place = self.add_apart(path, fit);
+        self.places.insert(key, place);
+        place
+    }
+
+    /// A new number for a file, known or not: numbers that are given one after the other follow on
+    /// each other.
+    pub(crate) fn add_apart(&mut self, path: &Path, fit: ImageFit) -> u32 {
         let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 images");
         self.entries.push(Entry { path: path.to_owned(), bytes: None, fit, square: OnceLock::new() });
-        self.places.insert(key, place);
         place
     }
 
@@ -221,6 +244,16 @@ impl ImageTable {
             (ImageFit::Letterbox, Some(gray)) => {
                 letterbox(gray.view(), size).map_err(refused)?.insert_axis(Axis(2))
             }
+            (ImageFit::Native, Some(gray)) => {
+                let (height, width) = gray.dim();
+                let fits = height.max(width) <= size;
+                let squared = if fits {
+                    centered(&gray, size)
+                } else {
+                    letterbox(gray.view(), size).map_err(refused)?
+                };
+                squared.insert_axis(Axis(2))
+            }
             (fit, gray) => {
                 let image = gray.map_or(color, |gray| gray.insert_axis(Axis(2)));
                 let image = match fit {
@@ -237,6 +270,15 @@ impl ImageTable {
         let bytes = squared.as_standard_layout().iter().copied().collect();
         Ok(Square { bytes, channels })
     }
+}
+
+/// An image of at most `size` pixels a side, as it is, in the middle of a black square.
+fn centered(image: &Array2<u8>, size: usize) -> Array2<u8> {
+    let (height, width) = image.dim();
+    let (top, left) = ((size - height) / 2, (size - width) / 2);
+    let mut square = Array2::zeros((size, size));
+    square.slice_mut(s![top..top + height, left..left + width]).assign(image);
+    square
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CascadeError> {
@@ -288,6 +330,13 @@ mod tests {
         let n_black = boxed[..256].iter().filter(|value| **value < 0.0).count();
         assert_eq!(n_black, 16 * 12, "rows above and below a strip of 4");
         assert_eq!(of(ImageFit::HideSize), stretched);
+        assert_eq!(of(ImageFit::Native), boxed, "40 px do not fit");
+        fs_err::write(&path, encode_gray(Array2::from_elem((3, 9), 200).view()).unwrap()).unwrap();
+        let native = of(ImageFit::Native);
+        for (at, value) in native[..256].iter().enumerate() {
+            let is_inside = (6..9).contains(&(at / 16)) && (3..12).contains(&(at % 16));
+            assert_eq!(*value > 0.0, is_inside, "{at}");
+        }
         let blank = ImageTable::new(16).pixels(View::plain(BLANK)).unwrap();
         assert!((blank[0] - 0.076_336_1).abs() < 1e-6);
     }

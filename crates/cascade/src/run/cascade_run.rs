@@ -236,6 +236,7 @@ impl Run<'_> {
                 stage,
                 config: self.config,
                 samples,
+                conversations: self.data.conversations_of(stage),
                 images: &mut self.images,
                 start,
                 split_sha256: &self.data.split_sha256,
