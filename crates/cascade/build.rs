@@ -1,11 +1,11 @@
-//! Lists the files of the embedded base checkpoint, so that putting them there is all it takes.
+//! Lists the files of the embedded checkpoints, so that putting them there is all it takes.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("assets/nano-base");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("assets/nano");
     println!("cargo::rerun-if-changed=assets");
     let mut files = Vec::new();
     if root.is_dir() {
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(list, "    ({name:?}, include_bytes!({:?})),", file.display().to_string())?;
     }
     list.push_str("]\n");
-    fs_err::write(Path::new(&std::env::var("OUT_DIR")?).join("embedded_base.rs"), list)?;
+    fs_err::write(Path::new(&std::env::var("OUT_DIR")?).join("embedded.rs"), list)?;
     Ok(())
 }
 

@@ -213,3 +213,26 @@ fn what_goes_wrong_is_named() {
     }
     check(at, &["evaluate", "--checkpoint", CHECKPOINT, "--data", DATA, "--split", "all"], 2);
 }
+
+/// The checkpoints that come with the program, without a folder of one's own: they open, point to
+/// the base beside them, and answer in form. How well they answer is what the quickstart measures.
+#[test]
+fn the_small_model_of_the_program_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = trained().join(DATA).join("slices");
+    let slice = fs_err::read_dir(slices).unwrap().next().unwrap().unwrap().path();
+    fs_err::copy(slice, folder.path().join("slice.png")).unwrap();
+    let arguments = ["predict", "slice.png", "--json", "--device", "cpu"];
+    let (printed, stderr) = check_json(folder.path(), &arguments);
+    let prediction = &printed["predictions"][0];
+    assert_eq!(prediction["target"], "pancreas");
+    assert_eq!(prediction["is_parsed"], true);
+    let edges: Vec<f64> =
+        prediction["box_px"].as_array().unwrap().iter().map(|e| e.as_f64().unwrap()).collect();
+    assert!(edges.iter().all(|edge| (0.0..=48.0).contains(edge)), "{edges:?}");
+    assert!(stderr.contains("not for diagnosis"), "{stderr}");
+    for stage in cascade::Stage::ALL {
+        let checkpoint = cascade::write_embedded_stage(stage, folder.path()).unwrap();
+        assert_eq!(cascade::StageRecord::read(&checkpoint).unwrap().stage, stage);
+    }
+}

@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 use vlm_infer::{InferError, PromptSettings, open_tokenizer};
 use vlm_model::{
     CheckpointManifest, CheckpointOptions, MANIFEST_FILE, MiniGpt, MiniGptConfig, ModelFiles, Part, discover,
-    initialized_model, load, tensor_plan, write_checkpoint,
+    initialized_model, load, tensor_plan, with_new_adapters, write_checkpoint,
 };
 use vlm_prompt::Tokenizer;
 
 use crate::config::{BaseModel, ModelConfig};
+use crate::embedded::{embedded_base_manifest, write_embedded_base};
 use crate::{CascadeError, hex::to_hex};
-
-/// Files of the embedded base checkpoint by their path in its folder; none until there is one.
-const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded_base.rs"));
 
 /// Frozen parts of larger models are named in a checkpoint, not copied.
 const MAX_COPIED_BYTES: u64 = 64 << 20;
+/// Seed of adapters that a base does not bring.
+const ADAPTER_SEED: u64 = 0;
 const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// A model that a stage starts from.
@@ -33,32 +33,6 @@ pub struct StartModel {
     pub sha256: String,
     /// The folder it was read from; none for random weights.
     pub folder: Option<PathBuf>,
-}
-
-/// Whether this program carries a base checkpoint.
-#[must_use]
-pub fn has_embedded_base() -> bool {
-    EMBEDDED.iter().any(|(name, _)| *name == MANIFEST_FILE)
-}
-
-/// Writes the embedded base checkpoint into a folder, unless its files are there already.
-///
-/// # Errors
-/// [`CascadeError::NoEmbeddedBase`], [`CascadeError::Io`], [`CascadeError::Volume`].
-pub fn write_embedded_base(folder: &Path) -> Result<(), CascadeError> {
-    if !has_embedded_base() {
-        return Err(CascadeError::NoEmbeddedBase);
-    }
-    for (name, bytes) in EMBEDDED {
-        let path = folder.join(name);
-        if fs_err::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
-            continue;
-        }
-        let parent = path.parent().unwrap_or(folder);
-        fs_err::create_dir_all(parent).map_err(CascadeError::io(parent))?;
-        write_atomic(&path, bytes)?;
-    }
-    Ok(())
 }
 
 /// The sizes of the model that a configuration starts from, as far as they can be known without
@@ -78,8 +52,7 @@ pub(crate) fn base_sizes(config: &ModelConfig) -> Result<MiniGptConfig, CascadeE
             (Err(error), None) => Err(error.into()),
         },
         BaseModel::Embedded => {
-            let manifest = EMBEDDED.iter().find(|(name, _)| *name == MANIFEST_FILE);
-            let (_, bytes) = manifest.ok_or(CascadeError::NoEmbeddedBase)?;
+            let bytes = embedded_base_manifest().ok_or(CascadeError::NoEmbeddedBase)?;
             let path = Path::new(MANIFEST_FILE);
             let manifest: CheckpointManifest =
                 serde_json::from_slice(bytes).map_err(CascadeError::json(path))?;
@@ -124,13 +97,12 @@ pub(crate) fn open_folder(
     device: &Device,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<StartModel, CascadeError> {
-    let (mut sizes, mut files, _) = discover(folder)?;
-    if config.lora.is_some() && config.lora != sizes.lora {
-        // Other adapters than the files': theirs are left out, new ones start at zero.
-        sizes.lora.clone_from(&config.lora);
-        files.adapter = None;
+    let (sizes, files, _) = discover(folder)?;
+    let (mut model, _) = load(&files, &sizes, config.precision, device, progress)?;
+    if let Some(lora) = config.lora.as_ref().filter(|lora| sizes.lora.as_ref() != Some(*lora)) {
+        // Other adapters than the files': new ones change nothing at first.
+        model = with_new_adapters(model, lora, ADAPTER_SEED)?;
     }
-    let (model, _) = load(&files, &sizes, config.precision, device, progress)?;
     let tokenizer = open_tokenizer(folder)?;
     let sha256 = weights_sha256(folder, &files)?;
     Ok(StartModel { model, tokenizer, sha256, folder: Some(folder.to_owned()) })

@@ -92,6 +92,12 @@ pub enum CascadeError {
          `model.base` to `folder`"
     )]
     NoEmbeddedBase,
+    /// The program holds no trained checkpoint of a stage.
+    #[error("this build has no embedded checkpoint of the stage `{stage}`: name one with `--checkpoint`")]
+    NoEmbeddedStage {
+        /// The stage.
+        stage: &'static str,
+    },
     /// Stopped on request; what is complete is kept.
     #[error("stopped; finished parts are kept, go on with `--resume`")]
     Stopped,

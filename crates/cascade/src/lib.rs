@@ -23,6 +23,7 @@ mod config;
 mod cross_validation;
 mod data;
 mod dry_run;
+mod embedded;
 mod error;
 mod evaluate;
 mod evaluate_stage;
@@ -39,21 +40,25 @@ mod test_support;
 mod train_stage;
 
 pub use answerer::{Answerer, Asked, ModelAnswerer, Reply};
-pub use base::{StartModel, has_embedded_base, write_embedded_base};
+pub use base::StartModel;
 pub use config::{
-    BaseModel, BoxFrom, CascadeConfig, DataConfig, Decoding, EvaluationSettings, Goal, ModelConfig,
-    PhantomConfig, PromptConfig, QUICKSTART, RawDataset, StageConfig, StageStart, TumorMixSettings,
+    BaseModel, BoxFrom, CascadeConfig, ConversationData, DataConfig, Decoding, EvaluationSettings, Goal,
+    ModelConfig, PhantomConfig, PromptConfig, QUICKSTART, RawDataset, StageConfig, StageStart,
+    TumorMixSettings,
 };
 pub use cross_validation::{CrossValidation, CrossValidationOptions, FoldScores, cross_validate};
 pub use ct_slices::Preset;
-pub use data::{AnswerStyle, RunData, Samples, StageSample, StageSource, Truth};
+pub use data::{AnswerStyle, Conversations, RunData, Samples, StageSample, StageSource, Truth};
 pub use dry_run::{MemoryEstimate, ParameterCounts, RunPlan, StagePlan, plan_run};
+pub use embedded::{has_embedded_base, has_embedded_stage, write_embedded_base, write_embedded_stage};
 pub use error::CascadeError;
 pub use evaluate::{
     BoxEvaluation, ControlScore, Controls, Evaluation, EvaluationInput, Prediction, PublishedScore,
     StageScores, TargetScore, YesNoEvaluation, evaluate_samples, validation_score, write_predictions,
 };
-pub use evaluate_stage::{CheckpointEvaluation, StageEvaluation, evaluate_checkpoint, evaluate_stage};
+pub use evaluate_stage::{
+    CheckpointEvaluation, EvaluationPart, StageEvaluation, evaluate_checkpoint, evaluate_stage,
+};
 pub use events::{CascadeEvent, Observe};
 pub use images::{Augmentation, ImageFeatures, ImageFit, ImageTable};
 pub use predict::{ImagePrediction, PredictOptions, predict};

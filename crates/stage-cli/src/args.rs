@@ -81,9 +81,10 @@ pub(crate) struct DeviceArgs {
 /// A checkpoint and how it is opened.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
-    /// A checkpoint folder of a run, or a folder with the published files.
+    /// A checkpoint folder of a run, or a folder with the published files [default: the quickstart's, which
+    /// the program carries].
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) checkpoint: PathBuf,
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Number type of frozen weights: f32, bf16 or f16.
     #[arg(long, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
@@ -96,7 +97,9 @@ pub(crate) struct CheckpointArgs {
 pub(crate) enum PartArg {
     /// Patients that no training sees.
     Test,
-    /// Patients that were learned from or chose the checkpoint.
+    /// Patients that chose the checkpoint.
+    Validation,
+    /// Patients that were learned from.
     Train,
 }
 

@@ -63,7 +63,7 @@ fn command(binary: &StageBinary) -> Command {
     );
     let evaluate = format!("Example:\n  {name} evaluate --checkpoint {checkpoint} --data {data} --json");
     let predict = format!(
-        "Examples:\n  {name} predict --checkpoint {checkpoint} slice.png --overlay out/overlays\n  \
+        "Examples:\n  {name} predict slice.png --overlay out/overlays\n  \
          {name} predict --checkpoint {checkpoint} study.nii.gz --json"
     );
     let command = command

@@ -14,6 +14,7 @@
 
 mod args;
 mod binary;
+mod checkpoint;
 mod cross_validate;
 mod evaluate;
 mod predict;

@@ -5,16 +5,18 @@ use bin_support::{EXIT_OK, note};
 use cascade::{ImagePrediction, PredictOptions, RESEARCH_NOTE, Stage, predict};
 
 use crate::args::PredictArgs;
+use crate::checkpoint::CheckpointFolder;
 use crate::progress::{Progress, STOP_MESSAGE};
 
 pub(crate) fn run(stage: Stage, args: &PredictArgs) -> Result<u8> {
-    let folder = &args.checkpoint.checkpoint;
+    let opened = CheckpointFolder::of(&args.checkpoint, stage)?;
+    let folder = opened.path();
     let failed = || format!("checkpoint `{}` gave no answers", folder.display());
     let options = PredictOptions {
         stage: Some(stage),
         overlay: args.overlay.clone(),
         precision: args.checkpoint.precision,
-        ..PredictOptions::new(folder.clone(), args.inputs.clone())
+        ..PredictOptions::new(folder.to_owned(), args.inputs.clone())
     };
     let stop = bin_support::stop_flag(Some(STOP_MESSAGE));
     let device = args.checkpoint.device.device.open().with_context(failed)?;
