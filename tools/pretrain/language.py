@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Phase 2 of the nano base in PyTorch: the language model learns to ask the tower of phase 1.
 
-The same model, questions and schedule as `crates/nano-pretrain`. Questions come in tokens from
+The same model and questions as `crates/nano-pretrain`. Questions come in tokens from
 `cargo run --example export_questions`. The result holds every tensor under published names;
 `run-cascade pretrain --start FILE` with no steps left makes a checkpoint folder of it.
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Phase 1 of the nano base in PyTorch: the vision tower learns to draw and place organs.
 
-The same tower, heads, losses and schedule as `crates/nano-pretrain`, for machines where PyTorch's
-training step is the faster one. Slices come from `cargo run --example export_slices`; the result is
+The same tower and heads as `crates/nano-pretrain`, for machines where PyTorch's training step is
+the faster one. Beyond it: slices are turned too, slices with a tumor are drawn more often, pancreas
+and tumor weigh double, and the mean of the weights over steps is kept. Slices come from `cargo run --example export_slices`; the result is
 one safetensors file under published names that `language.py` and `run-cascade pretrain --start FILE` go on from.
 Data-parallel over processes: each takes its share of every batch, gradients are averaged.
 

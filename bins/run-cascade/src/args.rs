@@ -14,8 +14,8 @@ Examples:
 
 /// Data, three stages and organs, scores beside their controls, one report.
 ///
-/// Without arguments the quickstart: synthetic patients and the small base model, where this build
-/// carries one, into `out/quickstart`. `run-cascade pretrain` makes a base.
+/// Without arguments the quickstart: synthetic patients and the small base model that the program
+/// carries, into `out/quickstart`. `run-cascade pretrain` makes another base.
 #[derive(Debug, Parser)]
 #[command(
     version,

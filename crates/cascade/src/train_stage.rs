@@ -56,7 +56,8 @@ pub struct StageRecord {
     pub split_sha256: String,
     /// SHA-256 of the weights it started from.
     pub start_sha256: String,
-    /// What tells the patients that chose it from those it learned from, without naming them.
+    /// What tells the patients that chose it from those it learned from, without naming them: hashes,
+    /// which whoever can guess a name can check.
     #[serde(default)]
     pub validation_marks: BTreeSet<String>,
 }

@@ -13,8 +13,8 @@ pub enum PretrainError {
     /// The model cannot compute a batch.
     #[error("the model cannot be trained")]
     Model(#[from] vlm_model::ModelError),
-    /// A tower's file cannot be used.
-    #[error("the tower cannot be read")]
+    /// Weights to start from cannot be used.
+    #[error("the weights to start from cannot be read")]
     Weights(#[from] vlm_model::WeightsError),
     /// A training step failed.
     #[error("a training step failed")]
