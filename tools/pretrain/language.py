@@ -165,9 +165,7 @@ def train(rank, args):
     torch.manual_seed(args.seed)
     model = Language()
     params = list(model.parameters())
-    opt = torch.optim.AdamW(
-        [{"params": [x for x in params if x.ndim > 1], "weight_decay": 0.05},
-         {"params": [x for x in params if x.ndim <= 1], "weight_decay": 0}], lr=args.rate, betas=(0.9, 0.98))
+    opt = tower.optimizer(params, args.rate)
     start, step, done, b, mean = time.time(), 0, 0.0, args.batch // n, 0.0
     n_image = (tower.SIZE // tower.PATCH) ** 2 // MERGE
     while done < 1:
@@ -181,17 +179,9 @@ def train(rank, args):
         batch = questions[at:at + b]
         rows = [place[q[0]] for q in batch]
         loss = model(torch.stack([parts[r % n][r // n] for r in rows]).float(), *collate(batch, n_image))
-        opt.zero_grad()
-        loss.backward()
-        flat = torch.cat([x.grad.flatten() for x in params])
-        dist.all_reduce(flat)
-        flat /= n
-        for x, g in zip(params, flat.split([x.numel() for x in params])):
-            x.grad.copy_(g.view_as(x))
-        nn.utils.clip_grad_norm_(params, 1.0)
-        opt.step()
+        tower.update(loss, params, opt, n)
         step += 1
-        mean = 0.98 * mean + 0.02 * float(loss)
+        mean = 0.98 * mean + 0.02 * float(loss.detach())
         if rank == 0 and step % 100 == 0:
             print(f"step {step} {time.time() - start:.0f}s {done:.3f} loss {mean / (1 - 0.98**step):.4f}", flush=True)
         if rank == 0 and (step % 500 == 0 or done >= 1):

@@ -255,6 +255,27 @@ def main():
         train(0, args)
 
 
+def optimizer(params, rate):
+    """AdamW that leaves norms and biases undecayed."""
+    groups = [{"params": [x for x in params if x.ndim > 1], "weight_decay": 0.05},
+              {"params": [x for x in params if x.ndim <= 1], "weight_decay": 0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+
+
+def update(loss, params, opt, n):
+    """One step on the mean gradient of `n` processes, its norm at most 1."""
+    opt.zero_grad()
+    loss.backward()
+    if n > 1:
+        flat = torch.cat([x.grad.flatten() for x in params])
+        dist.all_reduce(flat)
+        flat /= n
+        for x, g in zip(params, flat.split([x.numel() for x in params])):
+            x.grad.copy_(g.view_as(x))
+    nn.utils.clip_grad_norm_(params, 1.0)
+    opt.step()
+
+
 def train(rank, args):
     torch.set_num_threads(1)
     n = args.processes
@@ -267,10 +288,7 @@ def train(rank, args):
     weight = torch.ones(N)
     weight[[PANCREAS, TUMOR]] = 2
     params = list(model.parameters())
-    decay = [x for x in params if x.ndim > 1]
-    rest = [x for x in params if x.ndim <= 1]
-    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}],
-                            lr=args.rate, betas=(0.9, 0.98))
+    opt = optimizer(params, args.rate)
     average = [x.detach().clone() for x in params]
     start, b = time.time(), args.batch // n
     if rank == 0:
@@ -291,16 +309,7 @@ def train(rank, args):
                         torch.randint(len(data.images), (b,), generator=gen))
         gray, labels = augment(data.images[i], data.labels[i], gen)
         total, l_tissue, l_boxes = loss_of(model(normalized(gray)), targets(labels), weight)
-        opt.zero_grad()
-        total.backward()
-        if n > 1:
-            flat = torch.cat([x.grad.flatten() for x in params])
-            dist.all_reduce(flat)
-            flat /= n
-            for x, g in zip(params, flat.split([x.numel() for x in params])):
-                x.grad.copy_(g.view_as(x))
-        nn.utils.clip_grad_norm_(params, 1.0)
-        opt.step()
+        update(total, params, opt, n)
         keep = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_mul_(average, keep)

@@ -37,7 +37,14 @@ pub fn initialized_model(
     let model = MiniGpt::empty(config, precision, device)?;
     let device = device.clone().without_autodiff();
     let projector_inputs = config.merged_width();
-    Ok(model.map(&mut Initialize { seed, precision, device, projector_inputs, path: Vec::new() }))
+    Ok(model.map(&mut Initialize {
+        seed,
+        precision,
+        device,
+        projector_inputs,
+        adapters_only: false,
+        path: Vec::new(),
+    }))
 }
 
 /// A model with new adapters in place of those it has: they change nothing until they learn. The
@@ -51,7 +58,18 @@ pub fn initialized_model(
 pub fn with_new_adapters(model: MiniGpt, lora: &LoraConfig, seed: u64) -> Result<MiniGpt, ModelError> {
     lora.validate()?;
     let device = model.device().without_autodiff();
-    Ok(model.adapted(lora).map(&mut InitializeAdapters { seed, device, path: Vec::new() }))
+    let projector_inputs = model.config().merged_width();
+    let model = model.adapted(lora);
+    // Adapters are f32 whatever the frozen weights are.
+    let precision = Precision::F32;
+    Ok(model.map(&mut Initialize {
+        seed,
+        precision,
+        device,
+        projector_inputs,
+        adapters_only: true,
+        path: Vec::new(),
+    }))
 }
 
 /// Writes a checkpoint folder with the weights of [`initialized_model`], one tensor at a time and
@@ -78,6 +96,7 @@ struct Initialize {
     precision: Precision,
     device: Device,
     projector_inputs: usize,
+    adapters_only: bool,
     path: Vec<String>,
 }
 
@@ -92,37 +111,13 @@ impl ModuleMapper for Initialize {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
+        if self.adapters_only && !path.contains(".adapter.") {
+            return param;
+        }
         let shape = dims(&param.lazy_shape());
         let dtype = held_dtype(&path, self.precision);
         let data = initial_values(&path, &shape, dtype, self.projector_inputs, self.seed);
         Param::initialized(param.id, Tensor::from_data(data, (&self.device, dtype)))
-    }
-}
-
-struct InitializeAdapters {
-    seed: u64,
-    device: Device,
-    path: Vec<String>,
-}
-
-impl ModuleMapper for InitializeAdapters {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        if !path.contains(".adapter.") {
-            return param;
-        }
-        let shape = dims(&param.lazy_shape());
-        // The projector is not among them, so its width does not matter.
-        let data = initial_values(&path, &shape, DType::F32, 1, self.seed);
-        Param::initialized(param.id, Tensor::from_data(data, (&self.device, DType::F32)))
     }
 }
 
