@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ct_slices::BoxPx;
 use vlm_infer::{AnswerMode, FeatureQuestion, Responder, Response};
 use vlm_model::{GenerationOptions, GroundedOptions, MiniGpt};
 use vlm_prompt::{Answer, PixelBox, Tokenizer};
@@ -16,8 +17,8 @@ use crate::{CascadeError, Stage};
 pub struct Asked<'a> {
     /// The image.
     pub image: ImageId,
-    /// Columns and rows of the image.
-    pub size_px: [u32; 2],
+    /// What the image shows, in px of the file: a part of it, or all.
+    pub frame: BoxPx,
     /// The question, task tag and all.
     pub question: &'a str,
 }
@@ -37,7 +38,7 @@ pub struct Reply {
     pub text: String,
     /// Whether it could be read as what was asked for.
     pub is_parsed: bool,
-    /// The box in px; none for another answer, and for "nothing is there".
+    /// The box in px of the file; none for another answer, and for "nothing is there".
     pub box_px: Option<PixelBox>,
     /// The yes or no.
     pub yes: Option<bool>,
@@ -118,14 +119,29 @@ impl Answerer for ModelAnswerer<'_> {
             let questions: Vec<FeatureQuestion<'_>> = chunk
                 .iter()
                 .enumerate()
-                .map(|(image, asked)| FeatureQuestion { image, size_px: asked.size_px, text: asked.question })
+                .map(|(image, asked)| FeatureQuestion {
+                    image,
+                    size_px: [asked.frame.width_px(), asked.frame.height_px()],
+                    text: asked.question,
+                })
                 .collect();
             let responses = self.responder.respond_features(features, &questions, &mode)?;
-            replies.extend(responses.into_iter().map(|response| reply(response, self.prompt.box_from)));
+            let in_file = |(response, asked): (Response, &Asked<'_>)| {
+                let mut reply = reply(response, self.prompt.box_from);
+                reply.box_px = reply.box_px.map(|bbox| moved(bbox, asked.frame));
+                reply
+            };
+            replies.extend(responses.into_iter().zip(chunk).map(in_file));
             (self.progress)(replies.len(), asked.len());
         }
         Ok(replies)
     }
+}
+
+/// A box in px of what is shown, in px of the file.
+fn moved(bbox: PixelBox, frame: BoxPx) -> PixelBox {
+    let (x, y) = (f64::from(frame.x_min), f64::from(frame.y_min));
+    PixelBox { x_min: bbox.x_min + x, y_min: bbox.y_min + y, x_max: bbox.x_max + x, y_max: bbox.y_max + y }
 }
 
 /// A response as the cascade scores it.

@@ -96,6 +96,10 @@ pub fn cross_validate(
     }
     let stage = Stage::TumorYesNo;
     let out = options.out.as_path();
+    if config.stages.get(&stage).is_some_and(|settings| settings.region.is_some()) {
+        let reason = "folds are trained on images as they are";
+        return Err(CascadeError::setting(format!("stages.{stage}.region"), "given", reason));
+    }
     let _lock = RunLock::take(out)?;
     let config = config.with_folders(&options.data)?;
     let device = options.device.open()?;
@@ -121,6 +125,7 @@ pub fn cross_validate(
             samples: &samples,
             conversations: data.conversations_of(stage),
             images: &mut images,
+            region: None,
             start: base.clone(),
             split_sha256: &split_sha256,
             out: &folder,

@@ -50,8 +50,8 @@ pub fn write_embedded_base(folder: &Path) -> Result<(), CascadeError> {
     write(BASE, folder)
 }
 
-/// Writes the embedded checkpoint of a stage, and the base that it points to, side by side into a
-/// folder, and returns the checkpoint's own.
+/// Writes the embedded checkpoint of a stage, and those that it points to (the base, and for tumor stages
+/// the pancreas stage), side by side into a folder, and returns the checkpoint's own.
 ///
 /// # Errors
 /// [`CascadeError::NoEmbeddedStage`], and those of [`write_embedded_base`].
@@ -60,6 +60,9 @@ pub fn write_embedded_stage(stage: Stage, folder: &Path) -> Result<PathBuf, Casc
         return Err(CascadeError::NoEmbeddedStage { stage: stage.name() });
     }
     write_embedded_base(&folder.join(BASE))?;
+    if matches!(stage, Stage::TumorYesNo | Stage::TumorBox) {
+        write(Stage::PancreasBox.name(), &folder.join(Stage::PancreasBox.name()))?;
+    }
     let checkpoint = folder.join(stage.name());
     write(stage.name(), &checkpoint)?;
     Ok(checkpoint)

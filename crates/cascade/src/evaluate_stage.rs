@@ -18,8 +18,9 @@ use crate::evaluate::{EvaluationInput, Prediction, evaluate_samples, write_predi
 use crate::events::{CascadeEvent, Observe};
 use crate::figures::write_figures;
 use crate::images::{ImageFeatures, ImageFit};
+use crate::region::Locator;
 use crate::train_stage::StageRecord;
-use crate::{CascadeError, Evaluation, Stage};
+use crate::{CascadeError, Evaluation, Stage, StageRegion};
 
 /// What a stage's model is judged with.
 #[derive(Debug)]
@@ -146,6 +147,8 @@ pub(crate) struct OpenCheckpoint {
     pub(crate) prompt: PromptConfig,
     pub(crate) stage: Stage,
     pub(crate) image_fit: ImageFit,
+    /// What it is shown, and the folder of what finds it.
+    pub(crate) region: Option<StageRegion>,
     pub(crate) split_seed: Option<u64>,
     /// Salt and marks of the patients that chose it.
     pub(crate) validation: (String, BTreeSet<String>),
@@ -165,7 +168,11 @@ pub(crate) fn open_checkpoint(
     let missing =
         || CascadeError::setting("stage", "nothing", "the checkpoint does not say its stage: name it");
     let stage = stage.or(record.as_ref().map(|record| record.stage)).ok_or_else(missing)?;
-    let is_same_stage = record.as_ref().is_some_and(|record| record.stage == stage);
+    let of_stage = record.as_ref().filter(|record| record.stage == stage);
+    let image_fit = of_stage.map_or_else(ImageFit::default, |record| record.image_fit);
+    let region = of_stage
+        .and_then(|record| record.region.clone())
+        .map(|region| StageRegion { locator: folder.join(&region.locator), ..region });
     Ok(OpenCheckpoint {
         split_seed: record.as_ref().map(|record| record.split_seed),
         validation: record
@@ -176,7 +183,8 @@ pub(crate) fn open_checkpoint(
         tokenizer,
         prompt: record.as_ref().map_or_else(|| PromptConfig::of(settings), |record| record.prompt),
         stage,
-        image_fit: record.filter(|_| is_same_stage).map_or_else(ImageFit::default, |record| record.image_fit),
+        image_fit,
+        region,
     })
 }
 
@@ -195,24 +203,32 @@ pub fn evaluate_checkpoint(
     opened.prompt.decoding = evaluation.decoding.unwrap_or(opened.prompt.decoding);
     // Another split would judge patients that were learned from.
     let split_seed = opened.split_seed.unwrap_or(*seed);
-    let config = CascadeConfig::for_stage(opened.stage, opened.image_fit, split_seed)?;
+    let margin = opened.region.as_ref().map(|region| region.margin);
+    let config = CascadeConfig::for_stage(opened.stage, opened.image_fit, margin, split_seed)?;
     let size_px = opened.model.config().vision.image_size;
     let mut run_data = RunData::load(&config, data, size_px)?;
     let mut samples = run_data.samples.remove(&opened.stage).unwrap_or_default();
     if let Some(path) = &evaluation.split {
         samples = split_by_file(samples, &SplitFile::read(path)?);
     }
+    let mut images = ImageFeatures::new(Arc::clone(&run_data.table), FeatureFormat::F32);
+    if let Some(region) = &opened.region {
+        observe(CascadeEvent::Part("finding the pancreas"));
+        let mut locator = Locator::open(&region.locator, evaluation.precision, device)?;
+        let mut progress = |done, total| observe(CascadeEvent::Progress { what: "answers", done, total });
+        locator.frame_samples(&mut samples, region.margin, &mut images, &mut progress, stop)?;
+    }
     let Samples { train, validation: _, test } = samples;
     let (salt, marks) = &opened.validation;
-    let (validation, train): (Vec<_>, Vec<_>) =
+    let (validation, mut train): (Vec<_>, Vec<_>) =
         train.into_iter().partition(|sample| marks.contains(&sample.patient_mark(salt)));
+    train.retain(|sample| sample.framed_truth().is_some());
     let (part, judged, learned) = match evaluation.part {
         EvaluationPart::Test => ("test", test, train),
         EvaluationPart::Validation => ("validation", validation, train),
         // The probe has nothing else to learn from.
         EvaluationPart::Train => ("train", train, Vec::new()),
     };
-    let mut images = ImageFeatures::new(Arc::clone(&run_data.table), FeatureFormat::F32);
     let run = StageEvaluation {
         stage: opened.stage,
         model: &opened.model,
@@ -240,7 +256,7 @@ fn split_by_file(samples: Samples, split: &SplitFile) -> Samples {
     let mut again = Samples::default();
     let mut seen = BTreeSet::new();
     for sample in samples.train.into_iter().chain(samples.validation).chain(samples.test) {
-        if !seen.insert((sample.image, sample.target)) {
+        if !seen.insert((sample.whole_image(), sample.target)) {
             continue;
         }
         match part_of(&sample) {

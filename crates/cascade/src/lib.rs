@@ -32,6 +32,7 @@ mod figures;
 mod hex;
 mod images;
 mod predict;
+mod region;
 mod report;
 mod run;
 mod stage;
@@ -48,7 +49,7 @@ pub use config::{
 };
 pub use cross_validation::{CrossValidation, CrossValidationOptions, FoldScores, cross_validate};
 pub use ct_slices::Preset;
-pub use data::{AnswerStyle, Conversations, RunData, Samples, StageSample, StageSource, Truth};
+pub use data::{AnswerStyle, Conversations, RunData, SampleRegion, Samples, StageSample, StageSource, Truth};
 pub use dry_run::{MemoryEstimate, ParameterCounts, RunPlan, StagePlan, plan_run};
 pub use embedded::{has_embedded_base, has_embedded_stage, write_embedded_base, write_embedded_stage};
 pub use error::CascadeError;
@@ -62,6 +63,7 @@ pub use evaluate_stage::{
 pub use events::{CascadeEvent, Observe};
 pub use images::{Augmentation, ImageFeatures, ImageFit, ImageTable};
 pub use predict::{ImagePrediction, PredictOptions, predict};
+pub use region::{RegionSettings, StageRegion};
 pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade};
 pub use stage::{Stage, YesNoQuestion, target_name};
 pub use train_stage::{

@@ -29,6 +29,7 @@ pub(crate) fn slice(image: u32, patient: &str, target: &'static str, truth: Trut
         volume: patient.to_owned(),
         slice_index: image,
         size_px: [512, 512],
+        region: None,
         spacing_mm: Some([0.7, 0.7]),
         target,
         truth,

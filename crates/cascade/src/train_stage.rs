@@ -19,7 +19,7 @@ use crate::data::{Conversations, Samples, StageSample, StageSource};
 use crate::evaluate::{validation_score, write_json};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
-use crate::{CascadeError, Stage};
+use crate::{CascadeError, Stage, StageRegion};
 
 /// The chosen checkpoint in a stage's folder.
 pub const CHECKPOINT_FOLDER: &str = "checkpoint";
@@ -42,6 +42,9 @@ pub struct StageRecord {
     pub prompt: PromptConfig,
     /// How its images become squares.
     pub image_fit: crate::ImageFit,
+    /// What of them it is shown; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<StageRegion>,
     /// Steps of the chosen weights.
     pub step: u64,
     /// Their score on the validation patients; none without validation.
@@ -87,6 +90,8 @@ pub struct StageRun<'a> {
     pub conversations: &'a [Conversations],
     /// The images of all of them.
     pub images: &'a mut ImageFeatures,
+    /// What found the regions that the samples show; none where they show all.
+    pub region: Option<StageRegion>,
     /// The model it starts from.
     pub start: StartModel,
     /// SHA-256 of the split.
@@ -121,7 +126,8 @@ pub fn train_stage(
     observe: Observe<'_>,
     stop: &AtomicBool,
 ) -> Result<StageOutcome, CascadeError> {
-    let StageRun { stage, config, samples, conversations, images, start, split_sha256, out, resume } = run;
+    let StageRun { stage, config, samples, conversations, images, region, start, split_sha256, out, resume } =
+        run;
     let settings = stage_settings(config, stage)?;
     if samples.train.is_empty() {
         let reason = format!("no training slice has the task `{}`", stage.task());
@@ -204,6 +210,7 @@ pub fn train_stage(
         configuration: config.name.clone(),
         prompt: config.prompt,
         image_fit: settings.image_fit,
+        region,
         step,
         validation_score: score,
         n_train: samples.train.len(),

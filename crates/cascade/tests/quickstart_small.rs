@@ -3,14 +3,15 @@
 #![cfg(feature = "flex")]
 #![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use cascade::{
     CascadeConfig, CascadeError, CascadeEvent, CascadeOutcome, CheckpointEvaluation, EvaluationPart,
-    PredictOptions, RESEARCH_NOTE, RunOptions, Stage, evaluate_checkpoint, plan_run, predict, run_cascade,
+    PredictOptions, RESEARCH_NOTE, RunOptions, Stage, StageRegion, evaluate_checkpoint, plan_run, predict,
+    run_cascade,
 };
 use vlm_model::DeviceChoice;
 use vlm_train::TrainingEvent;
@@ -52,9 +53,11 @@ training = { augmentation = { shift = 0.05, scale = 0.1, brightness = 0.1, views
 
 [stages.tumor_yes_no]
 image_fit = "letterbox"
+region = { margin = 1.4 }
 training = { trainable = "everything", augmentation = { flip = true, noise = 0.02 } }
 
 [stages.tumor_box]
+region = { margin = 1.5 }
 
 [stages.organs]
 
@@ -131,6 +134,11 @@ fn a_run_leaves_all_files_and_its_counts_agree() {
     }
     let organs = outcome.stages[3].evaluation.boxes().unwrap();
     assert_eq!(organs.by_target.len(), 4);
+    let region = |place: usize| outcome.stages[place].record.region.clone();
+    let locator = PathBuf::from("../../pancreas_box/checkpoint");
+    assert_eq!((region(0), region(3)), (None, None));
+    assert_eq!(region(1), Some(StageRegion { margin: 1.4, locator: locator.clone() }));
+    assert_eq!(region(2), Some(StageRegion { margin: 1.5, locator }));
     // Later stages start from the chosen checkpoint of the one before.
     assert_ne!(outcome.stages[1].record.start_sha256, outcome.stages[0].record.start_sha256);
     assert_eq!(outcome.stages[3].record.start_sha256, outcome.stages[0].record.start_sha256);
@@ -217,7 +225,7 @@ fn another_configuration_is_refused() {
 fn a_checkpoint_alone_judges_as_the_run_did() {
     let (folder, outcome) = finished();
     let out = folder.path().join("run");
-    for (stage, data) in [(0, "data/1-msd"), (1, "data/tumor-set")] {
+    for (stage, data) in [(0, "data/1-msd"), (1, "data/tumor-set"), (2, "data/1-msd")] {
         let stage = &outcome.stages[stage];
         let mut evaluation = CheckpointEvaluation::new(stage.checkpoint.clone(), out.join(data));
         evaluation.settings = config().evaluation;
@@ -232,7 +240,9 @@ fn a_checkpoint_alone_judges_as_the_run_did() {
                 evaluate_checkpoint(&evaluation, &Device::flex(), &mut |_| {}, &AtomicBool::new(false));
             judged.unwrap().n()
         };
-        assert_eq!(n_of(EvaluationPart::Validation), stage.record.n_validation);
+        if stage.record.n_validation > 0 {
+            assert_eq!(n_of(EvaluationPart::Validation), stage.record.n_validation);
+        }
         assert_eq!(n_of(EvaluationPart::Train), stage.record.n_train);
     }
 }
@@ -252,6 +262,45 @@ fn predictions_name_their_slices_and_draw_their_boxes() {
     assert_eq!(answers[99].target, "pancreas");
     assert!(answers.iter().all(|answer| answer.is_parsed && answer.note == RESEARCH_NOTE));
     assert_eq!(fs_err::read_dir(folder.path().join("overlay")).unwrap().count(), 25);
+}
+
+#[test]
+fn tumors_are_answered_in_pixels_of_the_whole_slice() {
+    let (folder, outcome) = finished();
+    let out = folder.path().join("run");
+    // As the test patients were judged: the file's own pixels, the region found anew.
+    let test = fs_err::read_to_string(out.join("tumor_box/test/predictions.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        test.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let images = lines.iter().map(|line| out.join("data/1-msd").join(line["image"].as_str().unwrap()));
+    let options = PredictOptions::new(outcome.stages[2].checkpoint.clone(), images.collect());
+    let answers = predict(&options, &Device::flex(), &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    assert_eq!(answers.len(), lines.len());
+    for (answer, line) in answers.iter().zip(&lines) {
+        assert_eq!(answer.text, line["text"].as_str().unwrap());
+        let judged: Option<[f64; 4]> = serde_json::from_value(line["box_px"].clone()).unwrap();
+        assert_eq!(answer.box_px, judged);
+        let [x_min, y_min, x_max, y_max] = answer.box_px.unwrap_or([0.0; 4]);
+        assert!(x_min >= 0.0 && y_min >= 0.0 && x_max <= 64.0 && y_max <= 64.0);
+    }
+    let settings = fs_err::read_to_string(outcome.stages[2].checkpoint.join("stage.json")).unwrap();
+    let broken = folder.path().join("broken");
+    copy_folder(&outcome.stages[2].checkpoint, &broken);
+    fs_err::write(broken.join("stage.json"), settings.replace("pancreas_box/checkpoint", "gone")).unwrap();
+    let options = PredictOptions { checkpoint: broken, ..options };
+    let error = predict(&options, &Device::flex(), &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
+    assert!(error.to_string().contains("gone"), "{error}");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs_err::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::model::ModelConfig;
 use crate::data::AnswerStyle;
 use crate::images::{Augmentation, ImageFit};
 use crate::stage::YesNoQuestion;
-use crate::{CascadeError, Stage};
+use crate::{CascadeError, RegionSettings, Stage};
 
 /// Everything that decides what a run makes.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +100,8 @@ pub struct StageConfig {
     pub datasets: Option<BTreeSet<String>>,
     /// How images become squares.
     pub image_fit: ImageFit,
+    /// What of them is shown; none: all.
+    pub region: Option<RegionSettings>,
     /// Other questions and answers that it learns too.
     pub conversations: Vec<ConversationData>,
     /// How training images are changed.
@@ -197,7 +199,13 @@ impl CascadeConfig {
     }
 
     /// A configuration that reads data for one stage and holds nothing back for validation.
-    pub(crate) fn for_stage(stage: Stage, fit: ImageFit, seed: u64) -> Result<Self, CascadeError> {
+    pub(crate) fn for_stage(
+        stage: Stage,
+        fit: ImageFit,
+        region: Option<f64>,
+        seed: u64,
+    ) -> Result<Self, CascadeError> {
+        let region = region.map_or_else(String::new, |margin| format!("region = {{ margin = {margin:?} }}"));
         let fit = if stage.is_box() || fit == ImageFit::Stretch {
             String::new()
         } else {
@@ -205,7 +213,7 @@ impl CascadeConfig {
         };
         let text = format!(
             "name = \"evaluation\"\nseed = {seed}\n[data]\nvalidation_share = 0.0\nsplit_seed = {seed}\n\
-             [stages.{stage}]\n{fit}\n"
+             [stages.{stage}]\n{fit}\n{region}\n"
         );
         Self::from_toml(&text, "evaluation")
     }
@@ -293,6 +301,9 @@ fn stage_config(
         let field = format!("{field}.image_fit");
         return Err(CascadeError::setting(field, format!("{:?}", written.image_fit), "boxes need `stretch`"));
     }
+    if let Some(region) = &written.region {
+        region.check(stage, &format!("{field}.region"))?;
+    }
     ConversationData::check(&written.conversations, &format!("{field}.conversations"))?;
     // Stages draw apart: the same sample has another instruction in another stage.
     let training = training_file.resolve(file.seed.wrapping_add(stage as u64), mode);
@@ -305,6 +316,7 @@ fn stage_config(
         start,
         datasets: written.datasets.clone(),
         image_fit: written.image_fit,
+        region: written.region.clone(),
         conversations: written.conversations.clone(),
         augmentation,
         training,

@@ -11,9 +11,9 @@ use super::checked::{BoxFrom, CascadeConfig, Decoding, EvaluationSettings, Goal,
 use super::data::{ConversationData, DataConfig};
 use super::model::ModelFile;
 use super::training::TrainingFile;
-use crate::CascadeError;
 use crate::images::ImageFit;
 use crate::stage::YesNoQuestion;
+use crate::{CascadeError, RegionSettings};
 
 /// The default run: phantoms, the embedded base, all stages, on a small CPU.
 pub const QUICKSTART: &str = include_str!("../../assets/quickstart.toml");
@@ -77,6 +77,8 @@ pub(super) struct StageFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) datasets: Option<BTreeSet<String>>,
     pub(super) image_fit: ImageFit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) region: Option<RegionSettings>,
     pub(super) goal: Goal,
     pub(super) training: TrainingFile,
     #[serde(skip_serializing_if = "Vec::is_empty")]

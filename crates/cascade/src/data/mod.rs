@@ -12,7 +12,7 @@ mod split;
 pub use answer_text::AnswerStyle;
 pub use conversations::Conversations;
 pub use run_data::RunData;
-pub use sample::{Samples, StageSample, Truth};
+pub use sample::{SampleRegion, Samples, StageSample, Truth};
 pub use source::StageSource;
 
 pub(crate) use sample::patient_key;

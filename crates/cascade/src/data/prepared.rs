@@ -9,7 +9,7 @@ use ct_slices::index::{
 use ct_slices::{Organ, YesNo};
 
 use super::image_csv;
-use super::sample::{Samples, StageSample, Truth, patient_key};
+use super::sample::{SampleRegion, Samples, StageSample, Truth, patient_key};
 use crate::images::{ImageFit, ImageTable};
 use crate::stage::target_name;
 use crate::{CascadeError, Stage};
@@ -76,6 +76,7 @@ impl DataFolder {
         stage: Stage,
         datasets: Option<&BTreeSet<String>>,
         fit: ImageFit,
+        shows_regions: bool,
         table: &mut ImageTable,
         samples: &mut Samples,
     ) {
@@ -99,8 +100,15 @@ impl DataFolder {
                 _ => &mut samples.train,
             };
             for (target, truth, box_ratio) in questions(stage, record, self.threshold) {
-                let image = table.add(&path, fit);
-                part.push(sample(record, image, target, truth, box_ratio));
+                let mut sample = sample(record, target, truth, box_ratio);
+                if shows_regions {
+                    let whole_image = table.add(&path, ImageFit::Stretch);
+                    sample.region = Some(SampleRegion { whole_image, shown: None });
+                    sample.image = table.add_apart(&path, fit);
+                } else {
+                    sample.image = table.add(&path, fit);
+                }
+                part.push(sample);
             }
         }
     }
@@ -135,26 +143,22 @@ fn questions(stage: Stage, record: &IndexRecord, threshold: f64) -> Vec<(&'stati
     questions
 }
 
-fn sample(
-    record: &IndexRecord,
-    image: u32,
-    target: &'static str,
-    truth: Truth,
-    box_ratio: Option<f64>,
-) -> StageSample {
+/// A sample whose image has no number yet.
+fn sample(record: &IndexRecord, target: &'static str, truth: Truth, box_ratio: Option<f64>) -> StageSample {
     let spacing_mm = record.spacing_mm.map(|[column, row, _]| [column, row]);
     let tumor = record.organs.get(&Organ::Tumor).and_then(|tumor| tumor.bbox);
     let lesion_mm = spacing_mm
         .zip(tumor)
         .map(|([x, y], bbox)| (f64::from(bbox.width_px()) * x).max(f64::from(bbox.height_px()) * y));
     StageSample {
-        image,
+        image: 0,
         name: record.image.clone().unwrap_or_default(),
         dataset: record.dataset.clone(),
         patient: record.patient.clone(),
         volume: record.volume.clone(),
         slice_index: record.slice_index,
         size_px: [record.width, record.height],
+        region: None,
         spacing_mm,
         target,
         truth,

@@ -59,7 +59,15 @@ impl RunData {
             let mut of_stage = Samples::default();
             for folder in &loaded {
                 let datasets = settings.datasets.as_ref();
-                folder.add_samples(*stage, datasets, settings.image_fit, &mut table, &mut of_stage);
+                let shows_regions = settings.region.is_some();
+                folder.add_samples(
+                    *stage,
+                    datasets,
+                    settings.image_fit,
+                    shows_regions,
+                    &mut table,
+                    &mut of_stage,
+                );
             }
             samples.insert(*stage, cut_validation(of_stage, &validation_patients));
             let files = settings.conversations.iter();

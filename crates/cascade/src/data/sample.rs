@@ -34,6 +34,8 @@ pub struct StageSample {
     pub slice_index: u32,
     /// Columns and rows of the image.
     pub size_px: [u32; 2],
+    /// Where the image shows a part of the file: the number of the whole one, and the part, once it is known.
+    pub region: Option<SampleRegion>,
     /// Millimetres between columns and rows.
     pub spacing_mm: Option<[f64; 2]>,
     /// What is asked for, as in a prompt; empty for yes/no.
@@ -46,7 +48,45 @@ pub struct StageSample {
     pub box_ratio: Option<f64>,
 }
 
+/// A part of an image around the pancreas ([`RegionSettings`](crate::RegionSettings)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleRegion {
+    /// The number of the whole image.
+    pub whole_image: u32,
+    /// What is shown; none while the pancreas was not looked for.
+    pub shown: Option<BoxPx>,
+}
+
 impl StageSample {
+    /// What of the image is shown, in px of the image.
+    #[must_use]
+    pub fn frame(&self) -> BoxPx {
+        self.region.and_then(|region| region.shown).unwrap_or_else(|| BoxPx::whole(self.size_px))
+    }
+
+    /// Columns and rows of what is shown.
+    #[must_use]
+    pub fn frame_size_px(&self) -> [u32; 2] {
+        let frame = self.frame();
+        [frame.width_px(), frame.height_px()]
+    }
+
+    /// The answer about what is shown: a box in its px, as much of it as is shown. None for a box
+    /// that is not shown at all.
+    #[must_use]
+    pub fn framed_truth(&self) -> Option<Truth> {
+        match self.truth {
+            Truth::Box(bbox) => bbox.within(self.frame()).map(Truth::Box),
+            Truth::YesNo(_) => Some(self.truth),
+        }
+    }
+
+    /// The number of the whole image.
+    #[must_use]
+    pub fn whole_image(&self) -> u32 {
+        self.region.map_or(self.image, |region| region.whole_image)
+    }
+
     /// Whose image, unique over datasets: what splits and intervals go by.
     #[must_use]
     pub fn patient_key(&self) -> String {
@@ -62,6 +102,14 @@ impl StageSample {
     #[must_use]
     pub fn truth_box(&self) -> Option<PixelBox> {
         match self.truth {
+            Truth::Box(bbox) => Some(<[u32; 4]>::from(bbox).into()),
+            Truth::YesNo(_) => None,
+        }
+    }
+
+    /// The same as much of it as is shown, in px of what is shown.
+    pub(crate) fn framed_box(&self) -> Option<PixelBox> {
+        match self.framed_truth()? {
             Truth::Box(bbox) => Some(<[u32; 4]>::from(bbox).into()),
             Truth::YesNo(_) => None,
         }

@@ -47,7 +47,7 @@ impl StageSource {
             "{stage} {pool:?} {style:?} {augmentation:?} {augmentation_seed} {is_endless}\n"
         ));
         for sample in &samples {
-            let truth = (sample.truth, sample.size_px, sample.target);
+            let truth = (sample.truth, sample.size_px, sample.target, sample.frame());
             hash.update(format!("{}\t{}\t{truth:?}\n", sample.patient_key(), sample.name));
         }
         Self {
@@ -97,8 +97,9 @@ impl SampleSource for StageSource {
         let view = self.view(sample.image, draw.epoch);
         let change = self.augmentation.draw(self.augmentation_seed, view);
         let question = self.stage.instruction(self.pool, sample.target, draw);
-        let answer =
-            self.style.text(sample.truth, sample.size_px, |pixels| change.box_px(pixels, sample.size_px))?;
+        let outside = || CallerError::from(format!("{}: the box is not in what is shown", sample.name));
+        let (truth, size_px) = (sample.framed_truth().ok_or_else(outside)?, sample.frame_size_px());
+        let answer = self.style.text(truth, size_px, |pixels| change.box_px(pixels, size_px))?;
         Ok(TrainingItem::single(view.id(), question, answer))
     }
 
@@ -124,6 +125,7 @@ mod tests {
             volume: "p".to_owned(),
             slice_index: 3,
             size_px: [512, 512],
+            region: None,
             spacing_mm: None,
             target: "pancreas",
             truth: Truth::Box([196, 235, 237, 260].into()),

@@ -111,7 +111,7 @@ pub(super) fn controls(
             .enumerate()
             .map(|(at, (sample, place))| Asked {
                 image: View::plain(image(at)).id(),
-                size_px: sample.size_px,
+                frame: sample.frame(),
                 question: &questions[*place],
             })
             .collect();

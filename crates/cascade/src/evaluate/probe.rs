@@ -1,9 +1,7 @@
 //! What a forest answers that knows the size of an image and its gray levels, but not where they
 //! are: if it answers as well as the model, the model may have learned nothing of a pancreas.
 
-use std::path::Path;
-
-use ct_slices::pixels::{PngLimits, decode_png};
+use ndarray::{ArrayView3, Axis};
 use rayon::prelude::*;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
@@ -19,25 +17,16 @@ const N_BINS: usize = 32;
 /// Trees that are grown together.
 const TREES_PER_TASK: usize = 10;
 
-/// Size and gray levels of images, in their order; each is opened once.
+/// Size and gray levels of what images show, in their order; each is opened once.
 pub(crate) fn gray_features(table: &ImageTable, images: &[u32]) -> Result<Vec<GrayFeatures>, CascadeError> {
-    images
-        .par_iter()
-        .map(|image| {
-            let path = table.path(*image).unwrap_or_else(|| Path::new(""));
-            features_of(&table.png_bytes(*image)?, path)
-        })
-        .collect()
+    images.par_iter().map(|image| Ok(features_of(table.shown(*image)?.view()))).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sides and counts of an image")]
 #[expect(clippy::cast_possible_truncation, reason = "the forest takes f32")]
-fn features_of(bytes: &[u8], path: &Path) -> Result<GrayFeatures, CascadeError> {
-    let refused = |source| CascadeError::Image { path: path.to_owned(), source };
-    let image = decode_png(bytes, &PngLimits::default()).map_err(refused)?;
-    let (width, height) = (image.width_px(), image.height_px());
-    let color = image.to_rgb();
-    let gray: Vec<u8> = color.iter().step_by(3).copied().collect();
+fn features_of(image: ArrayView3<'_, u8>) -> GrayFeatures {
+    let (height, width, _) = image.dim();
+    let gray: Vec<u8> = image.index_axis(Axis(2), 0).iter().copied().collect();
     let mut bins = [0.0_f64; N_BINS];
     for value in &gray {
         bins[usize::from(*value) * N_BINS / 256] += 1.0 / gray.len() as f64;
@@ -52,7 +41,7 @@ fn features_of(bytes: &[u8], path: &Path) -> Result<GrayFeatures, CascadeError> 
     features.extend(bins);
     features.extend(mean_and_deviation(&gray));
     features.extend(mean_and_deviation(&border));
-    Ok(features.into_iter().map(|value| value as f32).collect())
+    features.into_iter().map(|value| value as f32).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "pixels of an image")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ct_slices::BoxPx;
 use vlm_metrics::{
     BinaryCase, Bootstrap, DetectionCase, SizeEdges, SliceScore, VolumeRule, auroc, binary_scores,
     binary_size_strata, case_iou, covered_area, dataset_strata, detection_scores, detection_size_strata,
@@ -70,7 +71,7 @@ fn ask(
         .zip(questions)
         .map(|(sample, question)| Asked {
             image: View::plain(sample.image).id(),
-            size_px: sample.size_px,
+            frame: sample.frame(),
             question,
         })
         .collect();
@@ -173,9 +174,11 @@ fn box_scores(input: &EvaluationInput<'_>, cases: &[DetectionCase]) -> Result<Bo
         .zip(cases)
         .filter_map(|(sample, case)| {
             let share = prior.get(sample.target)?;
-            let [width, height] = sample.size_px.map(f64::from);
-            let [x_min, y_min, x_max, y_max] = *share;
-            let predicted = [x_min * width, y_min * height, x_max * width, y_max * height];
+            let [width, height] = sample.frame_size_px().map(f64::from);
+            let BoxPx { x_min: left, y_min: top, .. } = sample.frame();
+            let (x, y) =
+                (|share: f64| f64::from(left) + share * width, |share: f64| f64::from(top) + share * height);
+            let predicted = [x(share[0]), y(share[1]), x(share[2]), y(share[3])];
             Some(DetectionCase { predicted: Some(predicted.into()), is_parsed: true, ..case.clone() })
         })
         .collect();
@@ -202,8 +205,11 @@ fn box_scores(input: &EvaluationInput<'_>, cases: &[DetectionCase]) -> Result<Bo
             })
         })
         .collect();
-    let truths: Vec<(PixelBox, [u32; 2])> =
-        input.samples.iter().filter_map(|sample| Some((sample.truth_box()?, sample.size_px))).collect();
+    let truths: Vec<(PixelBox, [u32; 2])> = input
+        .samples
+        .iter()
+        .filter_map(|sample| Some((sample.framed_box()?, sample.frame_size_px())))
+        .collect();
     let (settings, style) = (input.prompt.settings, input.prompt.style);
     let ceiling = format_ceiling(style.format, settings.box_decode, style.edges, &truths)?;
     let with_ratio: Vec<(DetectionCase, f64)> = cases
@@ -226,12 +232,12 @@ fn box_scores(input: &EvaluationInput<'_>, cases: &[DetectionCase]) -> Result<Bo
     })
 }
 
-/// Per target the mean of the covered areas of the training boxes, as shares of their images.
+/// Per target the mean of the covered areas of the training boxes, as shares of what is shown.
 fn position_prior(train: &[StageSample]) -> BTreeMap<&'static str, [f64; 4]> {
     let mut sums: BTreeMap<&'static str, ([f64; 4], f64)> = BTreeMap::new();
     for sample in train {
-        let Some(truth) = sample.truth_box() else { continue };
-        let [width, height] = sample.size_px.map(f64::from);
+        let Some(truth) = sample.framed_box() else { continue };
+        let [width, height] = sample.frame_size_px().map(f64::from);
         let PixelBox { x_min, y_min, x_max, y_max } = covered_area(truth);
         let shares = [x_min / width, y_min / height, x_max / width, y_max / height];
         let (sum, n) = sums.entry(sample.target).or_default();

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use ct_slices::BoxPx;
 use ct_slices::pixels::{Filter, Normalization, PixelError, PngLimits, decode_png, letterbox, resize};
-use ndarray::{Array2, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use super::augment::{Augmentation, Change};
@@ -65,7 +66,15 @@ struct Entry {
     /// Of an image that is in memory.
     bytes: Option<Arc<[u8]>>,
     fit: ImageFit,
+    /// What of the image is shown; all of it if unset.
+    region: OnceLock<BoxPx>,
     square: OnceLock<Arc<Square>>,
+}
+
+impl Entry {
+    fn new(path: PathBuf, bytes: Option<Arc<[u8]>>, fit: ImageFit) -> Self {
+        Self { path, bytes, fit, region: OnceLock::new(), square: OnceLock::new() }
+    }
 }
 
 /// The images of a run, each known by its number. Decoding may go on in several threads.
@@ -146,7 +155,7 @@ impl ImageTable {
     /// each other.
     pub(crate) fn add_apart(&mut self, path: &Path, fit: ImageFit) -> u32 {
         let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 images");
-        self.entries.push(Entry { path: path.to_owned(), bytes: None, fit, square: OnceLock::new() });
+        self.entries.push(Entry::new(path.to_owned(), None, fit));
         place
     }
 
@@ -156,8 +165,23 @@ impl ImageTable {
     /// With 2^32 images.
     pub(crate) fn add_png(&mut self, name: &str, bytes: Arc<[u8]>, fit: ImageFit) -> u32 {
         let place = u32::try_from(self.entries.len()).expect("fewer than 2^32 images");
-        self.entries.push(Entry { path: name.into(), bytes: Some(bytes), fit, square: OnceLock::new() });
+        self.entries.push(Entry::new(name.into(), Some(bytes), fit));
         place
+    }
+
+    /// Says what of an image is shown, once and before it is first decoded: its number should be
+    /// its own ([`ImageTable::add_apart`]).
+    ///
+    /// # Errors
+    /// [`CascadeError::Setting`] if something else is shown already.
+    pub(crate) fn set_region(&self, image: u32, region: BoxPx) -> Result<(), CascadeError> {
+        let entry = &self.entries[image as usize];
+        if (entry.square.get().is_none() && entry.region.set(region).is_ok())
+            || entry.region.get() == Some(&region)
+        {
+            return Ok(());
+        }
+        Err(CascadeError::setting("region", image, "the image is shown otherwise already"))
     }
 
     /// The bytes of an image's PNG.
@@ -178,8 +202,9 @@ impl ImageTable {
         self.entries.get(image as usize).map(|entry| entry.path.as_path())
     }
 
-    pub(super) fn fit(&self, image: u32) -> Option<ImageFit> {
-        self.entries.get(image as usize).map(|entry| entry.fit)
+    /// How an image becomes a square, and what of it.
+    pub(super) fn fit(&self, image: u32) -> Option<(ImageFit, Option<BoxPx>)> {
+        self.entries.get(image as usize).map(|entry| (entry.fit, entry.region.get().copied()))
     }
 
     /// Normalized pixels of a view.
@@ -231,15 +256,39 @@ impl ImageTable {
         Ok(square)
     }
 
-    fn decode(&self, image: u32) -> Result<Square, CascadeError> {
+    /// What is shown of an image: gray levels, or three colors (2.5-D).
+    ///
+    /// # Shapes
+    /// - returns `[height, width, 1 or 3]`
+    ///
+    /// # Errors
+    /// [`CascadeError::Io`] or [`CascadeError::Image`], naming the file; also for a region that is
+    /// not inside the image.
+    pub(crate) fn shown(&self, image: u32) -> Result<Array3<u8>, CascadeError> {
         let bytes = self.png_bytes(image)?;
+        let decoded =
+            decode_png(&bytes, &PngLimits::default()).map_err(|source| self.image_error(image, source))?;
+        let color = decoded.to_rgb();
+        let whole = decoded.into_gray().map_or(color, |gray| gray.insert_axis(Axis(2)));
+        let Some(region) = self.entries[image as usize].region.get() else { return Ok(whole) };
+        let (height, width, _) = whole.dim();
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        if !region.is_inside(side(width), side(height)) {
+            let reason = format!("not inside {width} x {height} px");
+            return Err(CascadeError::setting("region", format!("{:?}", <[u32; 4]>::from(*region)), reason));
+        }
+        let [x_min, y_min, x_max, y_max] = <[u32; 4]>::from(*region).map(|edge| edge as usize);
+        Ok(whole.slice(s![y_min..=y_max, x_min..=x_max, ..]).to_owned())
+    }
+
+    fn decode(&self, image: u32) -> Result<Square, CascadeError> {
         let fit = self.entries[image as usize].fit;
         let refused = |source| self.image_error(image, source);
-        let image = decode_png(&bytes, &PngLimits::default()).map_err(refused)?;
         let size = self.size_px;
-        let color = image.to_rgb();
-        // Letterboxes are gray; so are all slices. Colors (2.5-D) are stretched.
-        let gray = image.into_gray();
+        let shown = self.shown(image)?;
+        // Letterboxes are gray; so are all slices. Colors are stretched.
+        let is_gray = shown.len_of(Axis(2)) == 1;
+        let gray = is_gray.then(|| shown.index_axis(Axis(2), 0));
         let squared = match (fit, gray) {
             (ImageFit::Letterbox, Some(gray)) => {
                 letterbox(gray.view(), size).map_err(refused)?.insert_axis(Axis(2))
@@ -248,23 +297,18 @@ impl ImageTable {
                 let (height, width) = gray.dim();
                 let fits = height.max(width) <= size;
                 let squared = if fits {
-                    centered(&gray, size)
+                    centered(gray, size)
                 } else {
                     letterbox(gray.view(), size).map_err(refused)?
                 };
                 squared.insert_axis(Axis(2))
             }
-            (fit, gray) => {
-                let image = gray.map_or(color, |gray| gray.insert_axis(Axis(2)));
-                let image = match fit {
-                    ImageFit::HideSize => {
-                        resize(image.view(), HIDDEN_SIZE_PX, HIDDEN_SIZE_PX, Filter::Bicubic)
-                            .map_err(refused)?
-                    }
-                    _ => image,
-                };
-                resize(image.view(), size, size, Filter::Bicubic).map_err(refused)?
+            (ImageFit::HideSize, _) => {
+                let small =
+                    resize(shown.view(), HIDDEN_SIZE_PX, HIDDEN_SIZE_PX, Filter::Bicubic).map_err(refused)?;
+                resize(small.view(), size, size, Filter::Bicubic).map_err(refused)?
             }
+            _ => resize(shown.view(), size, size, Filter::Bicubic).map_err(refused)?,
         };
         let channels = squared.len_of(Axis(2));
         let bytes = squared.as_standard_layout().iter().copied().collect();
@@ -273,11 +317,11 @@ impl ImageTable {
 }
 
 /// An image of at most `size` pixels a side, as it is, in the middle of a black square.
-fn centered(image: &Array2<u8>, size: usize) -> Array2<u8> {
+fn centered(image: ArrayView2<'_, u8>, size: usize) -> Array2<u8> {
     let (height, width) = image.dim();
     let (top, left) = ((size - height) / 2, (size - width) / 2);
     let mut square = Array2::zeros((size, size));
-    square.slice_mut(s![top..top + height, left..left + width]).assign(image);
+    square.slice_mut(s![top..top + height, left..left + width]).assign(&image);
     square
 }
 
@@ -339,6 +383,34 @@ mod tests {
         }
         let blank = ImageTable::new(16).pixels(View::plain(BLANK)).unwrap();
         assert!((blank[0] - 0.076_336_1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_region_is_what_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let plane = Array2::from_shape_fn((40, 30), |(row, column)| {
+            u8::try_from(if row >= 20 { 200 + column } else { column }).unwrap()
+        });
+        fs_err::write(&path, encode_gray(plane.view()).unwrap()).unwrap();
+        let mut table = ImageTable::new(10);
+        let image = table.add_apart(&path, ImageFit::Stretch);
+        table.set_region(image, [5, 20, 14, 29].into()).unwrap();
+        let shown = table.shown(image).unwrap();
+        assert_eq!(shown.dim(), (10, 10, 1));
+        assert_eq!((shown[[0, 0, 0]], shown[[9, 9, 0]]), (205, 214));
+        // ten pixels become ten: nothing is blurred
+        let expected = Normalization::CLIP.gray(shown.index_axis(Axis(2), 0)).into_raw_vec_and_offset().0;
+        assert_eq!(table.pixels(View::plain(image)).unwrap(), expected);
+        table.set_region(image, [5, 20, 14, 29].into()).unwrap();
+        assert!(table.set_region(image, [5, 20, 14, 28].into()).is_err());
+        let whole = table.add(&path, ImageFit::Stretch);
+        assert_eq!(table.shown(whole).unwrap().dim(), (40, 30, 1));
+        table.pixels(View::plain(whole)).unwrap();
+        assert!(table.set_region(whole, [5, 20, 14, 29].into()).is_err(), "decoded already");
+        let outside = table.add_apart(&path, ImageFit::Stretch);
+        table.set_region(outside, [5, 20, 30, 29].into()).unwrap();
+        assert!(table.pixels(View::plain(outside)).unwrap_err().to_string().contains("[5, 20, 30, 29]"));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use ct_slices::PlaneMap;
 use ct_slices::pixels::{HuWindow, PngLimits, Rendering, decode_png, encode_gray, render};
+use ct_slices::{BoxPx, PlaneMap};
 use ct_volume::{Orientation, ReadOptions, read_study, write_atomic};
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,10 @@ use vlm_model::{FeatureFormat, Precision};
 use vlm_prompt::PixelBox;
 
 use crate::answerer::{Answerer, Asked, ModelAnswerer};
-use crate::evaluate_stage::open_checkpoint;
+use crate::evaluate_stage::{OpenCheckpoint, open_checkpoint};
 use crate::events::{CascadeEvent, Observe};
-use crate::images::{ImageFeatures, ImageTable, View};
+use crate::images::{ImageFeatures, ImageFit, ImageTable, View};
+use crate::region::Locator;
 use crate::stage::target_name;
 use crate::{CascadeError, RESEARCH_NOTE, Stage};
 
@@ -90,6 +91,9 @@ pub struct ImagePrediction {
 /// One slice that is asked about.
 struct Shown {
     image: u32,
+    /// The whole image, where the other shows a region.
+    whole_image: u32,
+    frame: BoxPx,
     input: PathBuf,
     slice_index: Option<usize>,
     size_px: [u32; 2],
@@ -112,7 +116,20 @@ pub fn predict(
     let mut table = ImageTable::new(opened.model.config().vision.image_size);
     let mut shown = Vec::new();
     for input in &options.inputs {
-        add_input(input, options, opened.image_fit, &mut table, &mut shown)?;
+        add_input(input, options, &opened, &mut table, &mut shown)?;
+    }
+    let table = Arc::new(table);
+    let mut images = ImageFeatures::new(Arc::clone(&table), FeatureFormat::F32);
+    if let Some(region) = &opened.region {
+        observe(CascadeEvent::Part("finding the pancreas"));
+        let mut locator = Locator::open(&region.locator, options.precision, device)?;
+        let mut progress = |done, total| observe(CascadeEvent::Progress { what: "answers", done, total });
+        let whole: Vec<_> = shown.iter().map(|slice| (slice.whole_image, slice.size_px)).collect();
+        let regions = locator.regions(&whole, region.margin, &mut images, &mut progress, stop)?;
+        for (slice, frame) in shown.iter_mut().zip(regions) {
+            table.set_region(slice.image, frame)?;
+            slice.frame = frame;
+        }
     }
     let targets: Vec<&str> = match stage.organs() {
         [] => vec![""],
@@ -129,13 +146,11 @@ pub fn predict(
         .flat_map(|slice| {
             questions.iter().map(|question| Asked {
                 image: View::plain(slice.image).id(),
-                size_px: slice.size_px,
+                frame: slice.frame,
                 question,
             })
         })
         .collect();
-    let table = Arc::new(table);
-    let mut images = ImageFeatures::new(Arc::clone(&table), FeatureFormat::F32);
     images.begin(&opened.model)?;
     let mut progress = |done, total| observe(CascadeEvent::Progress { what: "answers", done, total });
     let mut answerer = ModelAnswerer::new(
@@ -174,18 +189,22 @@ pub fn predict(
 fn add_input(
     input: &Path,
     options: &PredictOptions,
-    fit: crate::ImageFit,
+    opened: &OpenCheckpoint,
     table: &mut ImageTable,
     shown: &mut Vec<Shown>,
 ) -> Result<(), CascadeError> {
+    let fit = opened.image_fit;
     let refused = |source| CascadeError::Image { path: input.to_owned(), source };
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let is_png = input.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
     if is_png {
-        let image = table.add(input, fit);
+        // Not shared with the whole image: a region of it may be shown.
+        let image = table.add_apart(input, fit);
+        let whole_image = if opened.region.is_some() { table.add(input, ImageFit::Stretch) } else { image };
         let decoded = decode_png(&table.png_bytes(image)?, &PngLimits::default()).map_err(refused)?;
         let size_px = [side(decoded.width_px()), side(decoded.height_px())];
-        shown.push(Shown { image, input: input.to_owned(), slice_index: None, size_px });
+        let frame = BoxPx::whole(size_px);
+        shown.push(Shown { image, whole_image, frame, input: input.to_owned(), slice_index: None, size_px });
         return Ok(());
     }
     let [low, high] = options.window_hu;
@@ -199,11 +218,17 @@ fn add_input(
         let png = encode_gray(gray.view()).map_err(refused)?;
         let (rows, columns) = gray.dim();
         let name = format!("{} slice {slice_idx}", input.display());
+        let (bytes, size_px): (Arc<[u8]>, _) = (png.into(), [side(columns), side(rows)]);
+        let image = table.add_png(&name, Arc::clone(&bytes), fit);
+        let whole_image =
+            if opened.region.is_some() { table.add_png(&name, bytes, ImageFit::Stretch) } else { image };
         shown.push(Shown {
-            image: table.add_png(&name, png.into(), fit),
+            image,
+            whole_image,
+            frame: BoxPx::whole(size_px),
             input: input.to_owned(),
             slice_index: Some(slice_idx),
-            size_px: [side(columns), side(rows)],
+            size_px,
         });
     }
     Ok(())
@@ -223,9 +248,9 @@ fn write_overlays(
         let mut boxes: Vec<PixelBox> =
             answers.iter().filter_map(|answer| answer.box_px.map(PixelBox::from)).collect();
         if answers.iter().any(|answer| answer.answer == Some(true)) {
-            // A yes has no place: the whole image is outlined.
-            let [width, height] = slice.size_px.map(f64::from);
-            boxes.push([0.0, 0.0, width, height].into());
+            // A yes has no place: all that was shown is outlined.
+            let [x_min, y_min, x_max, y_max] = <[u32; 4]>::from(slice.frame).map(f64::from);
+            boxes.push([x_min, y_min, x_max + 1.0, y_max + 1.0].into());
         }
         let png = outline(&table.png_bytes(slice.image)?, &[], &boxes).map_err(refused)?;
         write_atomic(&folder.join(format!("{:05}.png", place + 1)), &png)?;

@@ -1,6 +1,7 @@
 //! The run itself.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +13,17 @@ use vlm_model::{DeviceChoice, FeatureFormat, MANIFEST_FILE};
 
 use super::{Environment, RunLock, Timings, prepare_data};
 use crate::base::{StartModel, open_base, open_folder};
-use crate::config::{CascadeConfig, StageStart};
+use crate::config::{BaseModel, CascadeConfig, StageStart};
 use crate::data::{RunData, Samples};
+use crate::embedded::write_embedded_stage;
 use crate::evaluate::{Prediction, write_json};
 use crate::evaluate_stage::{StageEvaluation, evaluate_stage};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
+use crate::region::Locator;
 use crate::report::{ReportInput, write_report};
 use crate::train_stage::{CHECKPOINT_FOLDER, STAGE_FILE, StageRecord, StageRun, stage_settings, train_stage};
-use crate::{CascadeError, Evaluation, Stage};
+use crate::{CascadeError, Evaluation, RegionSettings, Stage, StageRegion};
 
 const CONFIG_FILE: &str = "config.toml";
 
@@ -133,7 +136,8 @@ pub fn run_cascade(
         images = images.with_folder(folder);
     }
 
-    let mut run = Run { config, options, data: &data, images, base: &base, device, timings };
+    let mut run =
+        Run { config, options, data: &data, images, base: &base, device, timings, locators: BTreeMap::new() };
     let mut finished = BTreeMap::new();
     for stage in Stage::ALL.into_iter().filter(|stage| config.stages.contains_key(stage)) {
         let done = run.stage(stage, &finished, observe, stop)?;
@@ -195,6 +199,8 @@ struct Run<'a> {
     base: &'a StartModel,
     device: Device,
     timings: Timings,
+    /// What finds the pancreas, by checkpoint folder.
+    locators: BTreeMap<PathBuf, Locator>,
 }
 
 type Finished = BTreeMap<Stage, (EvaluatedStage, Vec<Prediction>)>;
@@ -221,8 +227,16 @@ impl Run<'_> {
                 open_folder(&previous.checkpoint, &self.config.model, &self.device, &mut |_, _| {})?
             }
         };
-        let empty = Samples::default();
-        let samples = self.data.of(stage).unwrap_or(&empty);
+        let test = out.join("test");
+        let kept = kept_evaluation(&test)?;
+        let mut samples = self.data.of(stage).cloned().unwrap_or_default();
+        let mut region = None;
+        if let Some(wanted) = settings.region.as_ref().filter(|_| kept.is_none()) {
+            observe(CascadeEvent::Part("finding the pancreas"));
+            let started = Instant::now();
+            region = Some(self.find_regions(wanted, finished, &mut samples, observe, stop)?);
+            self.timings.add(&format!("{stage}: regions"), started)?;
+        }
         let tokenizer = start.tokenizer.clone();
         // The record is written last, so that it tells that the checkpoint is whole.
         let is_trained = checkpoint.join(STAGE_FILE).is_file() && checkpoint.join(MANIFEST_FILE).is_file();
@@ -235,9 +249,10 @@ impl Run<'_> {
             let run = StageRun {
                 stage,
                 config: self.config,
-                samples,
+                samples: &samples,
                 conversations: self.data.conversations_of(stage),
                 images: &mut self.images,
+                region,
                 start,
                 split_sha256: &self.data.split_sha256,
                 out: &out,
@@ -248,8 +263,7 @@ impl Run<'_> {
             let outcome = outcome?;
             (outcome.record, outcome.model)
         };
-        let test = out.join("test");
-        if let Some((evaluation, predictions)) = kept_evaluation(&test)? {
+        if let Some((evaluation, predictions)) = kept {
             return Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions));
         }
         observe(CascadeEvent::Part(&format!("judging {}", stage.title().to_lowercase())));
@@ -271,6 +285,44 @@ impl Run<'_> {
         self.timings.add(&format!("{stage}: evaluation"), started)?;
         let (evaluation, predictions) = judged?;
         Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions))
+    }
+
+    /// Finds the regions that the samples show, and says by what.
+    fn find_regions(
+        &mut self,
+        wanted: &RegionSettings,
+        finished: &Finished,
+        samples: &mut Samples,
+        observe: Observe<'_>,
+        stop: &AtomicBool,
+    ) -> Result<StageRegion, CascadeError> {
+        let out = &self.options.out;
+        let folder = match (&wanted.locator, finished.get(&Stage::PancreasBox)) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some((pancreas, _))) => pancreas.checkpoint.clone(),
+            (None, None) if self.config.model.base == BaseModel::Embedded => {
+                write_embedded_stage(Stage::PancreasBox, &out.join("locator"))?
+            }
+            (None, None) => {
+                let reason = "nothing finds the pancreas: run the pancreas stage too, or name a checkpoint";
+                return Err(CascadeError::setting("region.locator", "nothing", reason));
+            }
+        };
+        let locator = match self.locators.entry(folder.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                entry.insert(Locator::open(&folder, self.config.model.precision, &self.device)?)
+            }
+        };
+        let mut progress = |done, total| observe(CascadeEvent::Progress { what: "answers", done, total });
+        locator.frame_samples(samples, wanted.margin, &mut self.images, &mut progress, stop)?;
+        samples.train.retain(|sample| sample.framed_truth().is_some());
+        // From OUT/STAGE/checkpoint, so that run folders can be moved.
+        let locator = match folder.strip_prefix(out) {
+            Ok(inside) => Path::new("../..").join(inside),
+            Err(_) => fs_err::canonicalize(&folder).map_err(CascadeError::io(&folder))?,
+        };
+        Ok(StageRegion { margin: wanted.margin, locator })
     }
 }
 
