@@ -9,5 +9,6 @@ tool() { "${CARGO_TARGET_DIR:-target}/debug/model-tool" "$@"; }
 for stage in pancreas_box tumor_yes_no tumor_box organs; do
     rm -rf "${nano:?}/$stage"
     tool convert --from "$run/$stage/checkpoint" --base "$nano/base" --out "$nano/$stage"
-    cp "$run/$stage/checkpoint/stage.json" "$nano/$stage/"
+    # checkpoints lie side by side there
+    sed 's#"\.\./\.\./pancreas_box/checkpoint"#"../pancreas_box"#' "$run/$stage/checkpoint/stage.json" > "$nano/$stage/stage.json"
 done

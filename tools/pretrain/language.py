@@ -17,7 +17,7 @@ import time
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 import tower
@@ -124,7 +124,8 @@ def main():
     p = argparse.ArgumentParser()
     for name in ("slices", "questions", "tower", "out"):
         p.add_argument(name)
-    p.add_argument("--minutes", type=float, default=20)
+    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--minutes", type=float, help="stop the clock of the schedule here instead of at --steps")
     p.add_argument("--rate", type=float, default=1.5e-3)
     p.add_argument("--warmup", type=int, default=150)
     p.add_argument("--batch", type=int, default=32)
@@ -146,9 +147,7 @@ def train(rank, args):
     questions = [json.loads(line) for line in open(args.questions)]
     data = tower.Slices(args.slices)
     vision, norm = tower.Tower(args.stem, args.residual, args.depth), nn.LayerNorm(tower.WIDTH)
-    seen = load_file(args.tower)
-    if not any(k.startswith("visual_encoder.") for k in seen):
-        seen = {k if k.startswith("ln_vision.") else "visual_encoder." + k: v for k, v in seen.items()}
+    seen = tower.read(args.tower)
     vision.load_state_dict({k.removeprefix("visual_encoder."): v for k, v in seen.items() if k.startswith("visual")})
     norm.load_state_dict({k.removeprefix("ln_vision."): v for k, v in seen.items() if k.startswith("ln_vision")})
     start = time.time()
@@ -169,7 +168,8 @@ def train(rank, args):
     start, step, done, b, mean = time.time(), 0, 0.0, args.batch // n, 0.0
     n_image = (tower.SIZE // tower.PATCH) ** 2 // MERGE
     while done < 1:
-        share = torch.tensor([(time.time() - start) / 60 / args.minutes])
+        share = (torch.tensor([(time.time() - start) / 60 / args.minutes]) if args.minutes
+                 else torch.tensor([(step + 1) / args.steps]))
         dist.broadcast(share, 0)
         done = float(share)
         for group in opt.param_groups:

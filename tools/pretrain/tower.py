@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 SIZE, PATCH, WIDTH, HEADS, MLP = 128, 16, 192, 6, 576
@@ -114,6 +115,8 @@ class Tower(nn.Module):
 
 
 class Dense(nn.Module):
+    """The tower with heads: tissues and masks of every patch, boxes, and which structures are shown."""
+
     def __init__(self, args):
         super().__init__()
         self.visual_encoder = Tower(args.stem, args.residual, args.depth)
@@ -121,13 +124,15 @@ class Dense(nn.Module):
         self.tissue = nn.Linear(WIDTH, N_TISSUES * TISSUE_GRID**2)
         self.masks = nn.Linear(WIDTH, N * MASK_GRID**2)
         self.boxes = nn.Linear(WIDTH, N * 4)
+        self.shown = nn.Linear(WIDTH, N)
 
     def forward(self, pixels):
         x = self.ln_vision(self.visual_encoder(pixels))[:, 1:]
         b, n, _ = x.shape
+        mean = x.mean(1)
         return (self.tissue(x).view(b, n, TISSUE_GRID**2, N_TISSUES),
                 self.masks(x).view(b, n, N, MASK_GRID**2),
-                torch.sigmoid(self.boxes(x.mean(1))).view(b, N, 4))
+                torch.sigmoid(self.boxes(mean)).view(b, N, 4), self.shown(mean))
 
 
 FEWEST = torch.tensor([fewest for _, _, fewest in STRUCTURES])
@@ -162,7 +167,7 @@ def iou(a, b):
 
 
 def loss_of(out, target, weight):
-    tissue, masks, boxes = out
+    tissue, masks, boxes, seen = out
     t_tissue, share, t_boxes, shown = target
     l_tissue = F.cross_entropy(tissue.flatten(0, 2), t_tissue.flatten())
     l_masks = F.binary_cross_entropy_with_logits(masks, share)
@@ -172,7 +177,8 @@ def loss_of(out, target, weight):
     w = shown * weight
     l_dice = ((1 - dice) * w).sum() / w.sum().clamp_min(1)
     l_boxes = ((2 * (boxes - t_boxes).abs().sum(2) + 0.5 * (1 - iou(boxes, t_boxes))) * w).sum() / w.sum().clamp_min(1)
-    return l_tissue + 2 * l_masks + 0.5 * l_dice + 2 * l_boxes, l_tissue, l_boxes
+    l_shown = F.binary_cross_entropy_with_logits(seen, shown, weight=weight)
+    return l_tissue + 2 * l_masks + 0.5 * l_dice + 2 * l_boxes + 0.5 * l_shown, l_tissue, l_boxes
 
 
 def augment(images, labels, gen):
@@ -201,20 +207,31 @@ def normalized(gray):
 class Slices:
     def __init__(self, folder):
         load = lambda name: torch.from_numpy(
-            np.fromfile(f"{folder}/{name}", np.uint8).reshape(-1, SIZE, SIZE))
+            np.memmap(f"{folder}/{name}", np.uint8, "c").reshape(-1, SIZE, SIZE))
         self.images, self.labels = load("images.u8"), load("labels.u8")
-        counts = (self.labels == 6).flatten(1).sum(1)
-        self.tumor = torch.nonzero(counts >= 12).flatten()
+        count = lambda values: torch.cat([sum((x == v) for v in values).flatten(1).sum(1) for x in self.labels.split(4096)])
+        tumor = count([6]) >= 12
+        self.tumor = torch.nonzero(tumor).flatten()
+        # what a tumor is looked for in, and found not to be
+        self.clear = torch.nonzero(~tumor & (count([5]) >= 40)).flatten()
+
+
+def auroc(score, is_yes):
+    rank = score.argsort().argsort().double() + 1
+    yes = is_yes.sum()
+    return float((rank[is_yes].sum() - yes * (yes + 1) / 2) / (yes * (~is_yes).sum()))
 
 
 @torch.no_grad()
 def scores(model, held):
     sums = torch.zeros(4, N)
     every = torch.cat([torch.arange(0, len(held.images), 4), held.tumor]).unique()
+    seen = []
     for at in range(0, len(every), 64):
         i = every[at:at + 64]
         _, share, boxes, shown = targets(held.labels[i])
-        _, masks, guess = model(normalized(held.images[i].float()))
+        _, masks, guess, logits = model(normalized(held.images[i].float()))
+        seen.append(torch.stack([logits[:, TUMOR], masks[:, :, TUMOR].flatten(1).topk(8, 1).values.mean(1), shown[:, TUMOR], shown[:, PANCREAS]], 1))
         drawn = masks > 0
         b = len(i)
         g = SIZE // PATCH
@@ -228,7 +245,10 @@ def scores(model, held):
         for row, value in enumerate((iou(guess, boxes), iou(traced, boxes), dice)):
             sums[row] += (value * shown).sum(0)
         sums[3] += shown.sum(0)
-    return sums[:3] / sums[3]
+    seen = torch.cat(seen)
+    seen = seen[seen[:, 3] > 0]
+    areas = [auroc(seen[:, k], seen[:, 2] > 0) for k in (0, 1)]
+    return sums[:3] / sums[3], areas
 
 
 def main():
@@ -240,6 +260,8 @@ def main():
     p.add_argument("--warmup", type=int, default=200)
     p.add_argument("--seed", type=int, default=12)
     p.add_argument("--tumor-share", type=float, default=0.35)
+    p.add_argument("--clear-share", type=float, default=0.25)
+    p.add_argument("--start", help="safetensors file with a tower to go on from, and its heads beside it")
     p.add_argument("--processes", type=int, default=1)
     p.add_argument("--score-every", type=int, default=500)
     p.add_argument("--stem", type=int, nargs="+", default=[24, 48, 96])
@@ -283,6 +305,10 @@ def train(rank, args):
         dist.init_process_group("gloo", rank=rank, world_size=n)
     torch.manual_seed(args.seed)
     model = Dense(args).to(memory_format=torch.channels_last)
+    if args.start:
+        heads = args.start + ".heads.pt"
+        kept = torch.load(heads) if os.path.exists(heads) else {}
+        model.load_state_dict({**read(args.start), **kept}, strict=False)
     gen = torch.Generator().manual_seed(args.seed * 1000 + rank)
     data, held = Slices(args.slices), Slices(args.held_out)
     weight = torch.ones(N)
@@ -304,9 +330,10 @@ def train(rank, args):
         ramp = min((step + 1) / args.warmup, 1)
         for group in opt.param_groups:
             group["lr"] = args.rate * ramp * 0.5 * (1 + math.cos(math.pi * min(done, 1)))
-        from_tumor = torch.rand(b, generator=gen) < args.tumor_share
-        i = torch.where(from_tumor, data.tumor[torch.randint(len(data.tumor), (b,), generator=gen)],
-                        torch.randint(len(data.images), (b,), generator=gen))
+        part = torch.rand(b, generator=gen)
+        of = lambda places: places[torch.randint(len(places), (b,), generator=gen)]
+        i = torch.where(part < args.tumor_share, of(data.tumor), torch.where(
+            part < args.tumor_share + args.clear_share, of(data.clear), torch.randint(len(data.images), (b,), generator=gen)))
         gray, labels = augment(data.images[i], data.labels[i], gen)
         total, l_tissue, l_boxes = loss_of(model(normalized(gray)), targets(labels), weight)
         update(total, params, opt, n)
@@ -322,16 +349,24 @@ def train(rank, args):
             with torch.no_grad():
                 for x, a in zip(params, average):
                     x.copy_(a)
-                result = scores(model, held)
+                result, areas = scores(model, held)
                 save(model, args.out)
                 for x, a in zip(params, now):
                     x.copy_(a)
+            print(f"score {step} tumor AUROC where pancreas is shown: head {areas[0]:.3f}, masks {areas[1]:.3f}", flush=True)
             for name, row in zip(("box head", "traced", "dice"), result):
                 print(f"score {step} {step * args.batch} {name:8} " + " ".join(f"{s[0]} {v:.3f}" for s, v in zip(STRUCTURES, row)), flush=True)
 
 
+def read(path):
+    """A tower under published names, with or without their prefix."""
+    tensors = load_file(path)
+    if not any(k.startswith("visual_encoder.") for k in tensors):
+        tensors = {k if k.startswith("ln_vision.") else "visual_encoder." + k: v for k, v in tensors.items()}
+    return {k: v.float() for k, v in tensors.items()}
+
+
 def save(model, path):
-    from safetensors.torch import save_file
     state = {k: v.detach().clone().contiguous() for k, v in model.state_dict().items()
              if k.startswith(("visual_encoder.", "ln_vision."))}
     save_file(state, path + ".tmp")

@@ -14,6 +14,8 @@ const YES_NO: [&str; 4] = [
     "[vqa] Can you see the {} in this picture?",
 ];
 
+const POOLS: [InstructionPool; 2] = [InstructionPool::Code, InstructionPool::Paper];
+
 /// A question about a slice, in tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
@@ -33,8 +35,9 @@ struct Shown {
 
 /// Draws questions about boxes and about what can be seen, for every structure.
 ///
-/// Structures are drawn first, so that rare ones are asked for as often as the liver. Of the
-/// questions with yes or no, half are answered yes; a tumor is asked for where pancreas is shown.
+/// Structures are drawn first, by their weights, so that rare ones are asked for too. Of the questions
+/// with yes or no, half are answered yes; a tumor is asked for where pancreas is shown, half of the
+/// time in the words of the cascade's own stage.
 pub struct Questions<'a> {
     slices: &'a PhantomSlices,
     recipe: &'a LanguageRecipe,
@@ -107,7 +110,7 @@ impl<'a> Questions<'a> {
                 reason: "expected slices with and without structures",
             });
         }
-        let index = candidates[below(rng, candidates.len())];
+        let index = weighted(&candidates, rng);
         let structure = &Structure::ALL[index];
         if is_yes_no {
             let slice = if is_shown {
@@ -115,12 +118,16 @@ impl<'a> Questions<'a> {
             } else {
                 self.hidden[index][below(rng, self.hidden[index].len())]
             };
-            let question = YES_NO[below(rng, YES_NO.len())].replacen("{}", structure.name, 1);
+            let question = if index == Structure::TUMOR && below(rng, 2) == 0 {
+                let instructions = POOLS[below(rng, 2)].classification_instructions();
+                instructions[below(rng, instructions.len())].clone()
+            } else {
+                YES_NO[below(rng, YES_NO.len())].replacen("{}", structure.name, 1)
+            };
             return Ok((slice, question, if is_shown { "yes" } else { "no" }.to_owned()));
         }
         let Shown { slice, place } = &self.shown[index][below(rng, self.shown[index].len())];
-        let pools = [InstructionPool::Code, InstructionPool::Paper];
-        let instructions = pools[below(rng, 2)].detection_instructions(structure.name);
+        let instructions = POOLS[below(rng, 2)].detection_instructions(structure.name);
         let question = instructions[below(rng, instructions.len())].clone();
         let side = u32::try_from(self.slices.size).unwrap_or(u32::MAX);
         #[expect(clippy::cast_precision_loss, reason = "images are small")]
@@ -134,4 +141,17 @@ impl<'a> Questions<'a> {
         })?;
         Ok((*slice, question, answer))
     }
+}
+
+/// One of the structures, drawn by weight; there is at least one.
+fn weighted(candidates: &[usize], rng: &mut ChaCha8Rng) -> usize {
+    let mut left = below(rng, candidates.iter().map(|index| Structure::ALL[*index].weight).sum());
+    for index in candidates {
+        let weight = Structure::ALL[*index].weight;
+        if left < weight {
+            return *index;
+        }
+        left -= weight;
+    }
+    candidates[0]
 }

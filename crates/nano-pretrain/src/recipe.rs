@@ -29,6 +29,9 @@ pub struct PhantomRecipe {
     /// Whether every patient has a tumor; half of them if not.
     #[serde(default)]
     pub all_tumors: bool,
+    /// Enlarged squares around the pancreas that are made of each slice that shows it, beside the slice.
+    #[serde(default)]
+    pub regions: u32,
 }
 
 /// Phase 1.
@@ -135,14 +138,15 @@ impl Default for PretrainRecipe {
         let phantoms = |seed, patients, all_tumors| PhantomRecipe {
             seed,
             patients,
-            matrix: 160,
+            matrix: 256,
             slices: [28, 44],
             all_tumors,
+            regions: 2,
         };
         Self {
             model_seed: 11,
-            phantoms: vec![phantoms(0x0ba5_e000, 480, false), phantoms(0x0ba5_e002, 480, true)],
-            held_out: phantoms(0x0ba5_e001, 30, false),
+            phantoms: vec![phantoms(0x0ba5_e000, 900, false), phantoms(0x0ba5_e002, 300, true)],
+            held_out: phantoms(0x0ba5_e001, 60, false),
             tower: TowerRecipe {
                 seed: 12,
                 steps: 5000,
@@ -158,7 +162,7 @@ impl Default for PretrainRecipe {
                 batch_size: 32,
                 rate: 1.2e-3,
                 warmup_steps: 150,
-                yes_no_share: 0.2,
+                yes_no_share: 0.35,
                 report_every: 25,
             },
         }

@@ -11,6 +11,8 @@ pub struct Structure {
     pub labels: &'static [PhantomLabel],
     /// Fewest pixels at 128 px with which it counts as shown.
     pub min_pixels: usize,
+    /// How often it is asked for, against the others.
+    pub weight: usize,
     /// The structure, by its place in [`Structure::ALL`], that a slice must show for this one to be asked for
     /// with the answer no.
     pub asked_within: Option<usize>,
@@ -19,25 +21,30 @@ pub struct Structure {
 impl Structure {
     /// Structures that the tower draws and places.
     pub const ALL: [Self; 10] = [
-        Self::of("liver", &[PhantomLabel::Liver], 60, None),
-        Self::of("right kidney", &[PhantomLabel::RightKidney], 40, None),
-        Self::of("spleen", &[PhantomLabel::Spleen], 40, None),
-        Self::of("pancreas", &[PhantomLabel::Pancreas, PhantomLabel::Tumor], 40, None),
-        Self::of("pancreatic tumor", &[PhantomLabel::Tumor], 12, Some(3)),
-        Self::of("left kidney", &[PhantomLabel::LeftKidney], 40, None),
-        Self::of("stomach", &[PhantomLabel::Stomach], 40, None),
-        Self::of("aorta", &[PhantomLabel::Aorta], 12, None),
-        Self::of("gallbladder", &[PhantomLabel::Gallbladder], 20, None),
-        Self::of("spine", &[PhantomLabel::Spine], 40, None),
+        Self::of("liver", &[PhantomLabel::Liver], 60, 2, None),
+        Self::of("right kidney", &[PhantomLabel::RightKidney], 40, 2, None),
+        Self::of("spleen", &[PhantomLabel::Spleen], 40, 2, None),
+        Self::of("pancreas", &[PhantomLabel::Pancreas, PhantomLabel::Tumor], 40, 4, None),
+        Self::of("pancreatic tumor", &[PhantomLabel::Tumor], 12, 8, Some(Self::PANCREAS)),
+        Self::of("left kidney", &[PhantomLabel::LeftKidney], 40, 1, None),
+        Self::of("stomach", &[PhantomLabel::Stomach], 40, 1, None),
+        Self::of("aorta", &[PhantomLabel::Aorta], 12, 1, None),
+        Self::of("gallbladder", &[PhantomLabel::Gallbladder], 20, 1, None),
+        Self::of("spine", &[PhantomLabel::Spine], 40, 1, None),
     ];
+    /// Place of the pancreas in [`Structure::ALL`].
+    pub const PANCREAS: usize = 3;
+    /// Place of the tumor.
+    pub const TUMOR: usize = 4;
 
     const fn of(
         name: &'static str,
         labels: &'static [PhantomLabel],
         min_pixels: usize,
+        weight: usize,
         asked_within: Option<usize>,
     ) -> Self {
-        Self { name, labels, min_pixels, asked_within }
+        Self { name, labels, min_pixels, weight, asked_within }
     }
 
     /// Whether a label value belongs to it.

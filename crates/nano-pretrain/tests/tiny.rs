@@ -33,6 +33,7 @@ fn recipe() -> PretrainRecipe {
         matrix: 64,
         slices: [24, 24],
         all_tumors: seed == 102,
+        regions: u32::from(seed != 101),
     };
     PretrainRecipe {
         model_seed: 1,
