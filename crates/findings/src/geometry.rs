@@ -1,5 +1,7 @@
 //! From boxes of slices to the patient, and back.
 
+use std::ops::Range;
+
 use ct_volume::{AxisTransform, Geometry, GeometryError, Orientation};
 
 use crate::error::FindingsError;
@@ -150,6 +152,21 @@ impl StudyGeometry {
             source[from] = if self.transform.flip[axis] { length - value } else { value };
         }
         source
+    }
+
+    /// The voxels of a box of one slice ([`PlaneBox::pixels`]), as ranges along the axes of the volume as
+    /// its file has it; empty for a slice that the study does not have.
+    #[must_use]
+    pub fn source_voxels(&self, box_px: &PlaneBox, slice_idx: usize) -> [Range<usize>; 3] {
+        let [columns, rows] = box_px.pixels(self.size_px());
+        let mut voxels = [0..0, 0..0, 0..0];
+        for (axis, range) in [columns, rows, slice_idx..slice_idx.saturating_add(1)].into_iter().enumerate() {
+            let from = self.transform.source_axis[axis];
+            let length = self.source.shape()[from];
+            let (start, end) = (range.start.min(length), range.end.min(length));
+            voxels[from] = if self.transform.flip[axis] { length - end..length - start } else { start..end };
+        }
+        voxels
     }
 
     /// Which plane of the volume as its file has it a slice is: the axis, and the index along it.

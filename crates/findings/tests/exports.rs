@@ -173,9 +173,7 @@ fn slicer_regions_are_the_blocks() {
             region[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
         };
         let (center, size, axes) = (numbers("center"), numbers("size"), numbers("orientation"));
-        for n in 0..3 {
-            assert!((center[n] - finding.center_lps_mm[n]).abs() < 1e-9);
-        }
+        assert!(center.iter().zip(finding.center_lps_mm).all(|(got, want)| (got - want).abs() < 1e-9));
         // The grid has right angles: the corners of the region are those of the block.
         for corner in finding.corners_lps_mm {
             let nearest = (0..8)

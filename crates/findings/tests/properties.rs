@@ -1,6 +1,12 @@
 //! What holds for any study and any answers.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test stops at what fails")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test stops at what fails"
+)]
 
 use std::collections::BTreeSet;
 

@@ -31,4 +31,4 @@ pub use instances::{SeriesInstances, SliceInstance, read_raw_elements};
 pub use options::{DicomOptions, SeriesTags};
 pub use series::{decode_file_bytes, list_instances, read_series};
 pub use source::is_dicom;
-pub use write::write_series;
+pub use write::{decimal_string, write_series};

@@ -56,21 +56,10 @@ fn fill(findings: &Findings, labels: &[(Entity, u16)]) -> Result<LabelVolume, Fi
     let shape = geometry.source().shape();
     Limits::default().check_array(&shape.map(|side| side as u64), 2)?;
     let mut mask = Array3::<u16>::zeros((shape[0], shape[1], shape[2]).f());
-    let transform = geometry.transform();
     for (entity, label) in labels {
         for finding in findings.findings.iter().filter(|finding| finding.entity == *entity) {
             for slice in &finding.boxes {
-                let [columns, rows] = slice.box_px.pixels(geometry.size_px());
-                let shown = [columns, rows, slice.slice_idx..slice.slice_idx + 1];
-                // The same ranges along the axes of the file.
-                let mut ranges = [0..0, 0..0, 0..0];
-                for (axis, range) in shown.into_iter().enumerate() {
-                    let (from, flip) = (transform.source_axis[axis], transform.flip[axis]);
-                    let length = shape[from];
-                    let (start, end) = (range.start.min(length), range.end.min(length));
-                    ranges[from] = if flip { length - end..length - start } else { start..end };
-                }
-                let [i, j, k] = ranges;
+                let [i, j, k] = geometry.source_voxels(&slice.box_px, slice.slice_idx);
                 mask.slice_mut(s![i, j, k]).fill(*label);
             }
         }
