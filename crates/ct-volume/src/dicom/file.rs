@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read};
 
+use dicom_core::Tag;
 use dicom_object::InMemDicomObject;
 use flate2::read::DeflateDecoder;
 
@@ -27,6 +28,8 @@ pub(super) struct OpenFile<'a> {
     /// From the file meta information, which a DICOMDIR has instead of a SOPClassUID.
     pub(super) media_class: String,
     pub(super) object: InMemDicomObject,
+    /// Bytes of the elements that were asked for.
+    pub(super) raw: Vec<(Tag, Vec<u8>)>,
     pub(super) pixels: Option<PixelElement>,
     pub(super) reader: Box<dyn Read + 'a>,
     /// Bytes that can follow; `None` where only inflating tells.
@@ -36,6 +39,15 @@ pub(super) struct OpenFile<'a> {
 impl<'a> OpenFile<'a> {
     /// Opens and reads up to the pixels.
     pub(super) fn open(source: Source<'a>, limits: &Limits) -> Result<Self, DicomError> {
+        Self::open_with_raw(source, limits, &[])
+    }
+
+    /// The same, and keeps the bytes of these top-level elements.
+    pub(super) fn open_with_raw(
+        source: Source<'a>,
+        limits: &Limits,
+        tags: &'a [Tag],
+    ) -> Result<Self, DicomError> {
         let (mut reader, file_length) = source.open(limits)?;
         let mut start = Vec::new();
         reader.by_ref().take(MAX_META_BYTES).read_to_end(&mut start).map_err(DicomError::Read)?;
@@ -52,16 +64,18 @@ impl<'a> OpenFile<'a> {
         let missing = DicomError::MissingAttribute { name: TRANSFER_SYNTAX_UID.name };
         let syntax = Syntax::from_uid(meta.text(&TRANSFER_SYNTAX_UID).ok_or(missing)?)?;
         let media_class = meta.text(&MEDIA_STORAGE_SOP_CLASS_UID).unwrap_or_default().to_owned();
-        let mut walker = if syntax.deflated {
+        let walker = if syntax.deflated {
             let inflated = Box::new(DeflateDecoder::new(reader));
             Walker::new(inflated, 0, MAX_DEFLATED_HEADER, End::Limit, syntax.encoding)
         } else {
             Walker::new(Box::new(reader), position, file_length, End::File, syntax.encoding)
         };
+        let mut walker = walker.keeping_raw(tags);
         let (object, pixels) = walker.data_set()?;
+        let raw = walker.take_raw();
         let (reader, position) = walker.into_reader();
         let left = (!syntax.deflated).then(|| file_length.saturating_sub(position));
-        Ok(Self { syntax, media_class, object, pixels, reader, left })
+        Ok(Self { syntax, media_class, object, raw, pixels, reader, left })
     }
 }
 
