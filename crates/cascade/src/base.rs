@@ -110,7 +110,7 @@ pub(crate) fn open_folder(
 
 /// SHA-256 over a model's files: of the manifest's hashes where a checkpoint of ours lists them,
 /// else of the files themselves.
-fn weights_sha256(folder: &Path, files: &ModelFiles) -> Result<String, CascadeError> {
+pub(crate) fn weights_sha256(folder: &Path, files: &ModelFiles) -> Result<String, CascadeError> {
     let mut hash = Sha256::new();
     if folder.join(MANIFEST_FILE).is_file() {
         let manifest = CheckpointManifest::read(folder)?;

@@ -151,6 +151,12 @@ pub enum CascadeError {
     /// A tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] vlm_prompt::TokenizerError),
+    /// Answers that cannot become findings, or a file of them.
+    #[error(transparent)]
+    Findings(#[from] findings::FindingsError),
+    /// A DICOM object of findings that is refused or cannot be made.
+    #[error(transparent)]
+    DicomFindings(#[from] dicom_findings::DicomFindingsError),
     /// A figure or the report.
     #[error(transparent)]
     Report(#[from] cascade_report::ReportError),

@@ -36,6 +36,7 @@ mod region;
 mod report;
 mod run;
 mod stage;
+mod study;
 #[cfg(test)]
 mod test_support;
 mod train_stage;
@@ -66,6 +67,9 @@ pub use predict::{ImagePrediction, PredictOptions, predict};
 pub use region::{RegionSettings, StageRegion};
 pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade};
 pub use stage::{Stage, YesNoQuestion, target_name};
+pub use study::{
+    StudyFiles, StudyModels, StudyOptions, StudyPrediction, predict_study, predict_volume, write_study,
+};
 pub use train_stage::{
     CHECKPOINT_FOLDER, STAGE_FILE, StageOutcome, StageRecord, StageRun, TRAINING_FOLDER, train_stage,
 };

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use ct_slices::pixels::{HuWindow, PngLimits, Rendering, decode_png, encode_gray, render};
-use ct_slices::{BoxPx, PlaneMap};
-use ct_volume::{Orientation, ReadOptions, read_study, write_atomic};
-use ndarray::Axis;
+use ct_slices::BoxPx;
+use ct_slices::pixels::{PngLimits, decode_png, encode_gray};
+use ct_volume::{ReadOptions, read_study, write_atomic};
 use serde::{Deserialize, Serialize};
 use vlm_model::{FeatureFormat, Precision};
 use vlm_prompt::PixelBox;
@@ -21,6 +20,7 @@ use crate::events::{CascadeEvent, Observe};
 use crate::images::{ImageFeatures, ImageFit, ImageTable, View};
 use crate::region::Locator;
 use crate::stage::target_name;
+use crate::study::render_slices;
 use crate::{CascadeError, RESEARCH_NOTE, Stage};
 
 pub(crate) use overlay::outline;
@@ -207,14 +207,8 @@ fn add_input(
         shown.push(Shown { image, whole_image, frame, input: input.to_owned(), slice_index: None, size_px });
         return Ok(());
     }
-    let [low, high] = options.window_hu;
-    let window = HuWindow::from_limits(low, high)
-        .map_err(|error| CascadeError::setting("window_hu", format!("{low}..{high}"), error.to_string()))?;
     let volume = read_study(input, &ReadOptions::default())?;
-    let oriented = volume.view_as(Orientation::LPS);
-    for (slice_idx, slice) in oriented.axis_iter(Axis(2)).enumerate() {
-        let plane = PlaneMap::Display.view(slice);
-        let gray = render(plane, &Rendering::FixedWindow(window)).map_err(refused)?;
+    for (slice_idx, gray) in render_slices(&volume, options.window_hu)?.into_iter().enumerate() {
         let png = encode_gray(gray.view()).map_err(refused)?;
         let (rows, columns) = gray.dim();
         let name = format!("{} slice {slice_idx}", input.display());

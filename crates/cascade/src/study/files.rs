@@ -1,0 +1,79 @@
+//! A study's findings as files.
+
+use std::path::{Path, PathBuf};
+
+use ct_slices::pixels::HuWindow;
+use ct_volume::{Limits, ReadOptions, StudyKind, detect_kind, write_atomic};
+use dicom_findings::{ExportOptions, SourceSeries, measurement_report, segmentation};
+use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
+
+use super::StudyPrediction;
+use crate::CascadeError;
+
+/// Where files go, and of what kind.
+#[derive(Debug, Clone)]
+pub struct StudyFiles<'a> {
+    /// The study, for DICOM objects that refer to it.
+    pub input: &'a Path,
+    /// The folder.
+    pub out: &'a Path,
+    /// Limits of the HU window of the images.
+    pub window_hu: [f64; 2],
+    /// How DICOM objects are made, of a DICOM study; none: none are.
+    pub dicom: Option<ExportOptions>,
+}
+
+/// Writes every file of a study's findings and returns their names.
+///
+/// ```text
+/// findings.json  coco.json  coco-results.json  boxes.nii.gz  findings.mrk.json
+/// overlays/slice-NNNN.png  montage.png
+/// findings-sr.dcm  findings-seg.dcm      of a DICOM study
+/// ```
+///
+/// # Errors
+/// [`CascadeError::Findings`], [`CascadeError::DicomFindings`] with the reason of a refusal, and
+/// [`CascadeError::Volume`] or [`CascadeError::Io`] for a file that cannot be written.
+pub fn write_study(
+    prediction: &StudyPrediction,
+    files: &StudyFiles<'_>,
+) -> Result<Vec<PathBuf>, CascadeError> {
+    let StudyPrediction { findings, volume } = prediction;
+    let out = files.out;
+    fs_err::create_dir_all(out).map_err(CascadeError::io(out))?;
+    let [low, high] = files.window_hu;
+    let window = HuWindow::from_limits(low, high)
+        .map_err(|error| CascadeError::setting("window_hu", format!("{low}..{high}"), error.to_string()))?;
+    let mut written = Vec::new();
+    let mut write = |name: &str, bytes: &[u8]| -> Result<(), CascadeError> {
+        write_atomic(&out.join(name), bytes)?;
+        written.push(out.join(name));
+        Ok(())
+    };
+    // What may be refused comes first, so that nothing is half-written.
+    let mut objects = Vec::new();
+    if let Some(options) = &files.dicom
+        && detect_kind(files.input)? == StudyKind::Dicom
+    {
+        let read = ReadOptions::default();
+        let source = SourceSeries::read(&[files.input.to_owned()], &Limits::default(), &read.dicom)?;
+        objects.push(("findings-sr.dcm", measurement_report(findings, &source, options)?));
+        objects.extend(segmentation(findings, &source, options)?.map(|bytes| ("findings-seg.dcm", bytes)));
+    }
+    for (name, bytes) in &objects {
+        write(name, bytes)?;
+    }
+    let coco = coco(findings);
+    write("coco.json", &coco.dataset)?;
+    write("coco-results.json", &coco.results)?;
+    write("findings.mrk.json", &slicer_markups(findings)?)?;
+    write("montage.png", &montage_png(volume, findings, window)?)?;
+    let mask = out.join("boxes.nii.gz");
+    write_box_mask(&mask, findings)?;
+    write_overlays(&out.join("overlays"), volume, findings, window)?;
+    // The document is written last: where it is, the others are.
+    let document = out.join("findings.json");
+    findings.write(&document)?;
+    written.extend([mask, out.join("overlays"), document]);
+    Ok(written)
+}
