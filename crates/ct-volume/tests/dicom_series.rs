@@ -10,7 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use ct_volume::dicom::{
-    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, read_series, write_series,
+    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, list_instances, read_raw_elements,
+    read_series, write_series,
 };
 use ct_volume::{Affine, Geometry, Limits, Orientation, Volume, VolumeError, WarningCode};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -319,4 +320,45 @@ fn a_list_of_files_is_a_series_and_one_file_a_slice() {
     assert_eq!(codes(&slice), [WarningCode::SingleSlice]);
     let place = Geometry::new([16, 12, 1], *slice.geometry().affine()).unwrap();
     assert!((place.affine().origin_mm()[2] - -25.0).abs() < 1e-9);
+}
+
+#[test]
+fn instances_are_in_the_order_of_the_volume() {
+    let (folder, files) = series(&volume(axial()));
+    // Written from feet to head; names that sort the other way change nothing.
+    for (k, file) in files.iter().enumerate() {
+        std::fs::rename(file, folder.path().join(format!("{:03}.dcm", 900 - k))).unwrap();
+    }
+    let options = DicomOptions::default();
+    let instances = list_instances(&[folder.path().to_owned()], &Limits::default(), &options).unwrap();
+    let back = read(folder.path()).unwrap();
+    assert_eq!(&instances.geometry, back.geometry());
+    assert_eq!(instances.slices.len(), SHAPE[2]);
+    for (k, slice) in instances.slices.iter().enumerate() {
+        assert_eq!(slice.path.file_name().unwrap().to_str().unwrap(), format!("{:03}.dcm", 900 - k));
+        assert_eq!((slice.frame_idx, slice.n_frames, slice.is_lossy), (0, 1, false));
+        let ras = back.geometry().affine().apply([0.0, 0.0, k as f64]);
+        let lps = slice.position_lps_mm;
+        assert!((ras[0] + lps[0]).abs() + (ras[1] + lps[1]).abs() + (ras[2] - lps[2]).abs() < 1e-9);
+    }
+    let mut none = options;
+    none.series = Some(1);
+    assert!(list_instances(&[folder.path().to_owned()], &Limits::default(), &none).is_err());
+}
+
+#[test]
+fn raw_elements_are_the_bytes_of_the_file() {
+    let (_folder, files) = series(&volume(axial()));
+    let wanted =
+        [tags::SOP_INSTANCE_UID, tags::PATIENT_NAME, tags::PATIENT_SEX, tags::ROWS, tags::PATIENT_AGE];
+    let raw = read_raw_elements(&files[1], &wanted, &Limits::default()).unwrap();
+    let expected: Vec<(Tag, Vec<u8>)> = vec![
+        (tags::SOP_INSTANCE_UID, b"2.25.77.4.2\0".to_vec()),
+        (tags::PATIENT_NAME, b"PHANTOM_0001".to_vec()),
+        (tags::PATIENT_SEX, Vec::new()),
+        (tags::ROWS, vec![12, 0]),
+    ];
+    assert_eq!(raw, expected);
+    let absent = files[1].with_file_name("absent.dcm");
+    assert!(matches!(read_raw_elements(&absent, &wanted, &Limits::default()), Err(VolumeError::Read { .. })));
 }

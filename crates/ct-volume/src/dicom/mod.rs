@@ -18,6 +18,7 @@ mod frames;
 mod grid;
 mod header;
 mod hu;
+mod instances;
 mod options;
 mod series;
 mod source;
@@ -26,7 +27,8 @@ mod walker;
 mod write;
 
 pub use error::{DicomError, Irregularity, SeriesInfo, SliceGap};
+pub use instances::{SeriesInstances, SliceInstance, read_raw_elements};
 pub use options::{DicomOptions, SeriesTags};
-pub use series::{decode_file_bytes, read_series};
+pub use series::{decode_file_bytes, list_instances, read_series};
 pub use source::is_dicom;
-pub use write::write_series;
+pub use write::{decimal_string, write_series};

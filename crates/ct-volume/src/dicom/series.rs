@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, ShapeBuilder};
 
-use super::collect::{Choice, Collection, Located, Series, list_files};
+use super::collect::{Choice, Collection, ImageFile, Located, Series, list_files};
 use super::decode::Decoder;
 use super::error::{DicomError, Irregularity};
 use super::grid::{Grid, Slice};
+use super::instances::{SeriesInstances, SliceInstance};
 use super::options::DicomOptions;
 use super::source::{Source, has_prefix, is_dicom};
 use crate::error::VolumeError;
+use crate::geometry::Geometry;
 use crate::limits::Limits;
 use crate::volume::Volume;
 use crate::warning::{Warning, WarningCode};
@@ -35,6 +37,35 @@ pub fn read_series(
     limits: &Limits,
     options: &DicomOptions,
 ) -> Result<Volume, VolumeError> {
+    with_series(paths, limits, options, |choice| read_chosen(choice, limits, options))
+}
+
+/// Tells in which file and frame each slice of [`read_series`]'s volume is stored, from headers alone.
+///
+/// What a caller needs that writes objects which refer to the slices; UIDs are read with
+/// [`read_raw_elements`](super::read_raw_elements).
+///
+/// # Errors
+/// As [`read_series`].
+pub fn list_instances(
+    paths: &[PathBuf],
+    limits: &Limits,
+    options: &DicomOptions,
+) -> Result<SeriesInstances, VolumeError> {
+    with_series(paths, limits, options, |choice| {
+        let reader = SeriesReader { series: choice.series, limits, options };
+        let grid = reader.arrange(&mut Vec::new())?;
+        reader.instances(&grid)
+    })
+}
+
+/// Finds the series that the options choose and acts on it.
+fn with_series<T>(
+    paths: &[PathBuf],
+    limits: &Limits,
+    options: &DicomOptions,
+    act: impl for<'a> FnOnce(Choice<'a>) -> Result<T, Located<'a>>,
+) -> Result<T, VolumeError> {
     let root = paths.first().cloned().unwrap_or_default();
     let files = list_files(paths, limits)?;
     let mut collection = Collection::default();
@@ -47,8 +78,8 @@ pub fn read_series(
     for path in &files {
         collection.add(Source::File(path), limits).map_err(|error| at(path, error))?;
     }
-    let volume = collection.choose(options.series).and_then(|choice| read_chosen(choice, limits, options));
-    volume.map_err(|(source, error)| match source {
+    let result = collection.choose(options.series).and_then(act);
+    result.map_err(|(source, error)| match source {
         Some(Source::File(path)) => at(path, error),
         _ => at(&root, error),
     })
@@ -73,7 +104,7 @@ pub fn decode_file_bytes(
 }
 
 /// Puts what the operating system and the limits say where callers look for it.
-fn at(path: &Path, error: DicomError) -> VolumeError {
+pub(super) fn at(path: &Path, error: DicomError) -> VolumeError {
     let path = path.to_owned();
     match error {
         DicomError::Read(source) => VolumeError::Read { path, source },
@@ -205,6 +236,30 @@ impl<'a> SeriesReader<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Where each slice of the grid is stored.
+    fn instances(&self, grid: &Grid) -> Result<SeriesInstances, Located<'a>> {
+        let places = self.places();
+        let format = &self.series.files[places[grid.order[0]].file].header.format;
+        let shape = [usize::from(format.columns), usize::from(format.rows), grid.order.len()];
+        let geometry = Geometry::new(shape, grid.affine).map_err(|error| (None, error.into()))?;
+        let slice = |&slice: &usize| {
+            let Place { file, frame } = places[slice];
+            let ImageFile { source, header } = &self.series.files[file];
+            let path = match source {
+                Source::File(path) => path.to_path_buf(),
+                Source::Bytes(_) => PathBuf::new(),
+            };
+            SliceInstance {
+                path,
+                frame_idx: frame,
+                n_frames: header.planes.len(),
+                position_lps_mm: header.planes[frame].position_lps_mm,
+                is_lossy: header.lossy,
+            }
+        };
+        Ok(SeriesInstances { geometry, slices: grid.order.iter().map(slice).collect() })
     }
 
     /// Decodes every slice into its place.

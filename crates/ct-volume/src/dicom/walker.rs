@@ -15,7 +15,7 @@ use dicom_encoding::decode::implicit_le::ImplicitVRLittleEndianDecoder;
 use dicom_encoding::decode::{self, Decode};
 use dicom_object::InMemDicomObject;
 
-use super::attributes::{self, put_items, put_value, wanted};
+use super::attributes::{put_items, put_value, wanted};
 use super::error::DicomError;
 use super::syntax::Encoding;
 use crate::limits::LimitExceeded;
@@ -54,6 +54,8 @@ pub(super) struct Walker<'a> {
     end_is: End,
     encoding: Encoding,
     kept: u64,
+    raw_tags: &'a [Tag],
+    raw: Vec<(Tag, Vec<u8>)>,
 }
 
 impl<'a> Walker<'a> {
@@ -65,7 +67,18 @@ impl<'a> Walker<'a> {
         end_is: End,
         encoding: Encoding,
     ) -> Self {
-        Self { reader, position, end, end_is, encoding, kept: 0 }
+        Self { reader, position, end, end_is, encoding, kept: 0, raw_tags: &[], raw: Vec::new() }
+    }
+
+    /// Keeps the bytes of these top-level elements beside the attributes that are read.
+    pub(super) fn keeping_raw(mut self, tags: &'a [Tag]) -> Self {
+        self.raw_tags = tags;
+        self
+    }
+
+    /// The bytes that were kept, in the order of the file.
+    pub(super) fn take_raw(&mut self) -> Vec<(Tag, Vec<u8>)> {
+        std::mem::take(&mut self.raw)
     }
 
     /// Bytes from the start of the file, or of the inflated stream.
@@ -144,6 +157,7 @@ impl<'a> Walker<'a> {
         };
         let length = u64::from(length);
         self.check(length, bound)?;
+        let is_raw = depth == 0 && self.raw_tags.contains(&header.tag());
         match attribute {
             Some(attribute) if attribute.vr == VR::SQ => {
                 let end = self.position + length;
@@ -152,8 +166,16 @@ impl<'a> Walker<'a> {
                 Ok(())
             }
             Some(attribute) => {
-                let bytes = self.value(attribute, length)?;
+                let bytes = self.value(attribute.name, length)?;
                 put_value(object, attribute, &bytes, encoding == Encoding::ExplicitBig);
+                if is_raw {
+                    self.raw.push((header.tag(), bytes));
+                }
+                Ok(())
+            }
+            None if is_raw => {
+                let bytes = self.value("an attribute to be copied", length)?;
+                self.raw.push((header.tag(), bytes));
                 Ok(())
             }
             None => self.skip(length),
@@ -291,10 +313,10 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn value(&mut self, attribute: &attributes::Attribute, length: u64) -> Result<Vec<u8>, DicomError> {
+    fn value(&mut self, name: &'static str, length: u64) -> Result<Vec<u8>, DicomError> {
         if length > MAX_VALUE_BYTES {
             return Err(DicomError::BadAttribute {
-                name: attribute.name,
+                name,
                 value: format!("{length} bytes"),
                 expected: "a value of at most 256 KiB",
             });

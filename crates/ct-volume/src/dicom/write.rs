@@ -112,7 +112,7 @@ impl<'a> SeriesWriter<'a> {
         text(tags::STUDY_ID, VR::SH, "1");
         text(tags::SERIES_NUMBER, VR::IS, "1");
         text(tags::INSTANCE_NUMBER, VR::IS, &(k + 1).to_string());
-        text(tags::SLICE_THICKNESS, VR::DS, &decimal(self.tags.slice_thickness_mm));
+        text(tags::SLICE_THICKNESS, VR::DS, &decimal_string(self.tags.slice_thickness_mm));
         text(tags::IMAGE_POSITION_PATIENT, VR::DS, &decimals(&position));
         text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &self.orientation);
         text(tags::PIXEL_SPACING, VR::DS, &self.pixel_spacing);
@@ -197,11 +197,12 @@ fn ras_to_lps([x, y, z]: [f64; 3]) -> [f64; 3] {
 }
 
 fn decimals(values: &[f64]) -> String {
-    values.iter().map(|&value| decimal(value)).collect::<Vec<_>>().join("\\")
+    values.iter().map(|&value| decimal_string(value)).collect::<Vec<_>>().join("\\")
 }
 
-/// A decimal string: at most 16 characters (PS3.5, 6.2), with as many digits as fit.
-fn decimal(value: f64) -> String {
+/// A number as DICOM's decimal string: at most 16 characters (PS3.5, 6.2), with as many digits as fit.
+#[must_use]
+pub fn decimal_string(value: f64) -> String {
     const LONGEST: usize = 16;
     let shortest = value.to_string();
     if shortest.len() <= LONGEST {
@@ -223,7 +224,7 @@ mod tests {
     fn decimal_strings_are_short_and_near() {
         for value in [0.0, 1.0, -0.1, 1.0 / 3.0, -123.456_789_012_345, 1e-12, -1e-9 / 3.0, 1e20, 0.976_562_5]
         {
-            let text = decimal(value);
+            let text = decimal_string(value);
             assert!(text.len() <= 16, "{text}");
             let back: f64 = text.parse().unwrap();
             assert!((back - value).abs() <= 1e-8 * value.abs().max(1e-4), "{value} {text}");
