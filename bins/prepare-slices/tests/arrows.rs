@@ -9,6 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ct-volume", &[]),
     ("ct-slices", &["ct-volume"]),
     ("ct-phantom", &["ct-volume"]),
+    ("findings", &["ct-slices", "ct-volume"]),
+    ("dicom-findings", &["ct-volume", "findings"]),
     ("vlm-prompt", &[]),
     ("vlm-model", &[]),
     ("vlm-train", &["vlm-model", "vlm-prompt"]),
@@ -46,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What groups of crates never reach, directly or through others.
 const NEVER: &[(&[&str], &[&str])] = &[
     (
-        &["ct-volume", "ct-slices", "ct-phantom", "prepare-slices"],
+        &["ct-volume", "ct-slices", "ct-phantom", "prepare-slices", "findings", "dicom-findings"],
         &["burn", "burn-core", "burn-tensor", "cubecl", "tokenizers"],
     ),
     (&["vlm-prompt", "vlm-metrics"], &["burn", "burn-core", "burn-tensor", "cubecl"]),

@@ -9,7 +9,7 @@ use ct_slices::pixels::HuWindow;
 use ct_volume::dicom::{DicomOptions, SeriesTags, read_series, write_series};
 use ct_volume::{Affine, Limits, Volume, nifti, write_atomic};
 use dicom_findings::{
-    ExportOptions, Identity, Software, SourceSeries, Timestamp, measurement_report, segmentation,
+    ExportOptions, Identity, MissingUids, Software, SourceSeries, Timestamp, measurement_report, segmentation,
 };
 use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
 use findings::{Entity, FindingOptions, Findings, Provenance, SliceAnswers, SliceBox};
@@ -45,7 +45,7 @@ fn main() -> Result<(), Failure> {
     write_overlays(&out.join("overlays"), &volume, &found, HuWindow::PANCREAS)?;
     write_atomic(&out.join("montage.png"), &montage_png(&volume, &found, HuWindow::PANCREAS)?)?;
 
-    let source = SourceSeries::read(&paths, &limits, &dicom)?;
+    let source = SourceSeries::read(&paths, &limits, &dicom, MissingUids::Derive)?;
     let software = Software::new("minigpt-pancreas", "export_study", env!("CARGO_PKG_VERSION"))?;
     let mut options = ExportOptions::new(Timestamp::new("20260102", "030405")?, software);
     write_objects(&out, "", &found, &source, &options)?;

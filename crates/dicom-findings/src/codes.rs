@@ -42,7 +42,8 @@ impl Code {
 /// Scheme of entities that have no code here (PS3.3, 8.2: private schemes begin with 99).
 const PRIVATE_SCHEME: &str = "99MGPTPANCREAS";
 const PANCREAS: Code = Code::sct("15776009", "Pancreas");
-const ANATOMICAL_STRUCTURE: Code = Code::sct("123037004", "Anatomical Structure");
+const NEOPLASM: Code = Code::sct("108369006", "Neoplasm");
+const ANATOMICAL_STRUCTURE: Code = Code::sct("91723000", "Anatomical Structure");
 
 /// How an entity is coded.
 #[derive(Clone, Debug)]
@@ -75,11 +76,11 @@ impl EntityCodes {
                 Self { laterality: right, ..organ(Code::sct("64033007", "Kidney")) }
             }
             "pancreatic tumor" => Self {
-                finding: Code::sct("126859007", "Neoplasm of pancreas"),
+                finding: NEOPLASM,
                 site: Some(PANCREAS),
                 laterality: None,
-                category: Code::sct("49755003", "Morphologically Altered Structure"),
-                property: Code::sct("108369006", "Neoplasm"),
+                category: Code::sct("49755003", "Morphologically Abnormal Structure"),
+                property: NEOPLASM,
             },
             name => {
                 let digest = hash("entity", &[name.as_bytes()]);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use findings::Findings;
 
 use crate::data_set::DataSet;
@@ -12,9 +13,9 @@ use crate::options::{ExportOptions, Identity, MIN_KEY_BYTES};
 use crate::source::{PATIENT_AND_STUDY, SourceSeries};
 use crate::uid::derived;
 
-/// Shortest value of the source that is looked for in texts as it is; shorter ones occur by chance.
+/// Shortest value of the source that is looked for anywhere in texts; shorter ones must be a word of them.
 const MIN_VALUE: usize = 5;
-/// Shortest word of a value that is looked for among the words of texts.
+/// Shortest part of a name that is looked for among the words of texts.
 const MIN_WORD: usize = 3;
 
 /// A UID of the source as the object has it.
@@ -82,17 +83,28 @@ pub(crate) fn check(
     }
     for copied in PATIENT_AND_STUDY.iter().filter(|copied| copied.tag != tags::PATIENT_SEX) {
         let bytes = source.copied.get(&copied.tag).map_or(&[][..], Vec::as_slice);
-        let value = String::from_utf8_lossy(bytes).trim_matches([' ', '\0']).to_lowercase();
+        let value = decoded(bytes, source).trim_matches([' ', '\0']).to_lowercase();
         let is_held = |text: &str| {
             let text = text.to_lowercase();
-            let whole = value.len() >= MIN_VALUE && text.contains(&value);
-            whole || words(&value).any(|word| words(&text).any(|other| other == word))
+            let same_word = |part: &str| words(&text).any(|word| word == part);
+            let whole = if value.len() >= MIN_VALUE { text.contains(&value) } else { same_word(&value) };
+            whole || (copied.vr == VR::PN && words(&value).any(same_word))
         };
         if let Some((what, _)) = texts.iter().find(|(_, text)| is_held(text)) {
             return Err(DicomFindingsError::Identifier { what, name: copied.name });
         }
     }
     Ok(())
+}
+
+/// Text in the character set that the source names, the last of several.
+fn decoded(bytes: &[u8], source: &SourceSeries) -> String {
+    let names = source.copied.get(&tags::SPECIFIC_CHARACTER_SET).map_or(&[][..], Vec::as_slice);
+    let names = String::from_utf8_lossy(names);
+    let name = names.rsplit('\\').next().unwrap_or_default().trim_matches([' ', '\0']);
+    let character_set = SpecificCharacterSet::from_code(name).unwrap_or_default();
+    let text = character_set.decode(bytes);
+    text.unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

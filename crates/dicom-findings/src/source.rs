@@ -9,7 +9,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::error::DicomFindingsError;
-use crate::uid::is_uid;
+use crate::uid::{derived, is_uid};
 
 /// An attribute that is copied as it is.
 pub(crate) struct Copied {
@@ -46,14 +46,26 @@ const OTHERS: &[Tag] = &[
     tags::LOSSY_IMAGE_COMPRESSION_METHOD,
 ];
 
-/// UIDs that are read of each instance.
-const UIDS: [(Tag, &str); 5] = [
-    (tags::SOP_CLASS_UID, "SOPClassUID"),
-    (tags::SOP_INSTANCE_UID, "SOPInstanceUID"),
-    (tags::STUDY_INSTANCE_UID, "StudyInstanceUID"),
-    (tags::SERIES_INSTANCE_UID, "SeriesInstanceUID"),
-    (tags::FRAME_OF_REFERENCE_UID, "FrameOfReferenceUID"),
+/// UIDs that are read of each instance; where the data set has none, those of the file's meta information,
+/// which must be equal to them (PS3.10, 7.1), are taken.
+const UIDS: [(Tag, Option<Tag>, &str); 5] = [
+    (tags::SOP_CLASS_UID, Some(tags::MEDIA_STORAGE_SOP_CLASS_UID), "SOPClassUID"),
+    (tags::SOP_INSTANCE_UID, Some(tags::MEDIA_STORAGE_SOP_INSTANCE_UID), "SOPInstanceUID"),
+    (tags::STUDY_INSTANCE_UID, None, "StudyInstanceUID"),
+    (tags::SERIES_INSTANCE_UID, None, "SeriesInstanceUID"),
+    (tags::FRAME_OF_REFERENCE_UID, None, "FrameOfReferenceUID"),
 ];
+
+/// What becomes of a series whose study, series or frame of reference has no UID, as those may have that
+/// were made anonymous.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingUids {
+    /// It is refused: no archive can file objects beside it.
+    #[default]
+    Refuse,
+    /// The UID is made from those of the instances; [`SourceSeries::derived_uids`] tells which.
+    Derive,
+}
 
 /// One image of the series.
 #[derive(Clone, PartialEq)]
@@ -75,6 +87,7 @@ pub struct SourceSeries {
     pub(crate) series_uid: String,
     pub(crate) frame_of_reference_uid: String,
     pub(crate) is_lossy: bool,
+    derived_uids: Vec<&'static str>,
     /// Bytes as the first slice's file has them.
     pub(crate) copied: BTreeMap<Tag, Vec<u8>>,
 }
@@ -101,9 +114,11 @@ impl SourceSeries {
         paths: &[PathBuf],
         limits: &Limits,
         options: &DicomOptions,
+        missing: MissingUids,
     ) -> Result<Self, DicomFindingsError> {
         let instances = list_instances(paths, limits, options)?;
-        let mut wanted: Vec<Tag> = UIDS.iter().map(|(tag, _)| *tag).collect();
+        let mut wanted: Vec<Tag> =
+            UIDS.iter().flat_map(|&(tag, meta, _)| [Some(tag), meta]).flatten().collect();
         wanted.extend(PATIENT_AND_STUDY.iter().map(|copied| copied.tag));
         wanted.extend(OTHERS);
         let mut slices = Vec::with_capacity(instances.slices.len());
@@ -133,12 +148,39 @@ impl SourceSeries {
                 position_lps_mm: slice.position_lps_mm,
             });
         }
-        let missing = DicomFindingsError::Uid { slice_idx: 0, name: UIDS[1].1 };
-        let Header { uids: [_, _, study_uid, series_uid, frame_of_reference_uid], copied } =
-            first.ok_or(missing)?;
+        let no_slice = DicomFindingsError::Uid { slice_idx: 0, name: UIDS[1].2 };
+        let Header { mut uids, copied } = first.ok_or(no_slice)?;
+        let mut derived_uids = Vec::new();
+        for (uid, (.., name)) in uids.iter_mut().zip(UIDS) {
+            if uid.is_empty() {
+                if missing == MissingUids::Refuse {
+                    return Err(DicomFindingsError::Uid { slice_idx: 0, name });
+                }
+                let mut instances: Vec<&[u8]> = slices.iter().map(|s| s.instance_uid.as_bytes()).collect();
+                instances.sort_unstable();
+                *uid = derived(name, &instances);
+                derived_uids.push(name);
+            }
+        }
+        let [_, _, study_uid, series_uid, frame_of_reference_uid] = uids;
         let is_lossy = instances.slices.iter().any(|slice| slice.is_lossy);
         let geometry = instances.geometry;
-        Ok(Self { geometry, slices, study_uid, series_uid, frame_of_reference_uid, is_lossy, copied })
+        Ok(Self {
+            geometry,
+            slices,
+            study_uid,
+            series_uid,
+            frame_of_reference_uid,
+            is_lossy,
+            derived_uids,
+            copied,
+        })
+    }
+
+    /// Keywords of the UIDs that the series lacks and that were made up; a caller should tell.
+    #[must_use]
+    pub fn derived_uids(&self) -> &[&'static str] {
+        &self.derived_uids
     }
 
     /// Shape and affine of the series as a volume.
@@ -164,20 +206,25 @@ impl Header {
         let copied: BTreeMap<Tag, Vec<u8>> =
             read_raw_elements(&slice.path, wanted, limits)?.into_iter().collect();
         let mut uids: [String; 5] = Default::default();
-        for (uid, (tag, name)) in uids.iter_mut().zip(UIDS) {
+        let text = |tag: Tag| {
             let bytes = copied.get(&tag).map_or(&[][..], Vec::as_slice);
-            let text = std::str::from_utf8(bytes).unwrap_or_default().trim_matches([' ', '\0']);
-            if !is_uid(text) {
+            std::str::from_utf8(bytes).unwrap_or("?").trim_matches([' ', '\0'])
+        };
+        for (uid, (tag, meta, name)) in uids.iter_mut().zip(UIDS) {
+            let found = [Some(tag), meta].into_iter().flatten().map(text).find(|text| !text.is_empty());
+            // What has a twin in the meta information names the instance, and cannot be made up.
+            let is_usable = found.map_or(meta.is_none(), is_uid);
+            if !is_usable {
                 return Err(DicomFindingsError::Uid { slice_idx, name });
             }
-            text.clone_into(uid);
+            found.unwrap_or_default().clone_into(uid);
         }
         Ok(Self { uids, copied })
     }
 
     /// Study, series and frame of reference are those of the first slice, and so is the patient.
     fn check_same(&self, other: &Self, slice_idx: usize) -> Result<(), DicomFindingsError> {
-        for (place, (_, name)) in UIDS.into_iter().enumerate().skip(2) {
+        for (place, (.., name)) in UIDS.into_iter().enumerate().skip(2) {
             if self.uids[place] != other.uids[place] {
                 return Err(DicomFindingsError::Mixed { slice_idx, name });
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ct_volume::{Affine, Geometry, write_atomic};
+use ct_volume::{Affine, Geometry, Limits, write_atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ pub struct Findings {
     pub slice_scores: Vec<SliceScore>,
     /// The entities of the findings, by label.
     pub entities: Vec<EntityRecord>,
-    /// What was found: by entity, then from the feet up.
+    /// What was found: by label of the entity, then from the feet up.
     pub findings: Vec<Finding>,
     /// What was left out.
     pub dropped: Dropped,
@@ -223,7 +223,8 @@ impl Findings {
     /// Reads a document of version 1 and checks that it can be used: slices and boxes lie in the study.
     ///
     /// # Errors
-    /// [`FindingsError::Json`]; [`FindingsError::Document`]; [`FindingsError::Geometry`].
+    /// [`FindingsError::Json`]; [`FindingsError::Document`]; [`FindingsError::Geometry`];
+    /// [`FindingsError::Limit`] for a study beyond the default [`Limits`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, FindingsError> {
         let findings: Self = serde_json::from_slice(bytes).map_err(FindingsError::Json)?;
         findings.check()?;
@@ -238,6 +239,8 @@ impl Findings {
         }
         check_hashes(&self.provenance)?;
         self.options.link.check()?;
+        // What is made from a document has an entry for each slice, or for each voxel.
+        Limits::default().check_array(&self.study.shape.map(|side| side as u64), 2)?;
         let geometry = self.geometry()?;
         let n_slices = geometry.n_slices();
         if (self.study.n_slices, self.study.slice_size_px) != (n_slices, geometry.size_px()) {

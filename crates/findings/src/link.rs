@@ -1,5 +1,6 @@
 //! Boxes of slices, linked into tubes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ pub struct Tube {
 /// What linking gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Linked {
-    /// By entity, then by first slice.
+    /// The known entities in the order of their labels, others by name; then by first slice.
     pub tubes: Vec<Tube>,
     /// Boxes that had no area inside their slice.
     pub n_empty_boxes: usize,
@@ -147,22 +148,23 @@ pub fn link(
         }
     }
     linked.tubes.sort_by(|a, b| {
+        let entity = |tube: &Tube| (tube.entity.known_label().unwrap_or(u16::MAX), tube.entity.clone());
         let first = |tube: &Tube| tube.slices.first().map(|slice| (slice.slice_idx, slice.box_px.to_array()));
-        // Boxes of one tube are finite and ordered by their edges.
-        a.entity.cmp(&b.entity).then(first(a).partial_cmp(&first(b)).unwrap_or(std::cmp::Ordering::Equal))
+        // Edges are finite, so that they have an order.
+        entity(a).cmp(&entity(b)).then(first(a).partial_cmp(&first(b)).unwrap_or(Ordering::Equal))
     });
     Ok(linked)
 }
 
 /// By slice, the most probable first, then by edges, so that equal sets are equal lists.
-fn in_order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+fn in_order(a: &Hit, b: &Hit) -> Ordering {
     let edges = a.box_px.to_array().into_iter().zip(b.box_px.to_array());
     let by_edges = edges.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne());
     let weight = |hit: &Hit| hit.probability.unwrap_or(-1.0);
     a.slice_idx
         .cmp(&b.slice_idx)
         .then(weight(b).total_cmp(&weight(a)))
-        .then(by_edges.unwrap_or(std::cmp::Ordering::Equal))
+        .then(by_edges.unwrap_or(Ordering::Equal))
 }
 
 /// Hits, sorted, to chains of one hit a slice.

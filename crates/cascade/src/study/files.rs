@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ct_slices::pixels::HuWindow;
 use ct_volume::{Limits, ReadOptions, StudyKind, detect_kind, write_atomic};
-use dicom_findings::{ExportOptions, SourceSeries, measurement_report, segmentation};
+use dicom_findings::{ExportOptions, MissingUids, SourceSeries, measurement_report, segmentation};
 use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
 
 use super::StudyPrediction;
@@ -56,7 +56,8 @@ pub fn write_study(
         && detect_kind(files.input)? == StudyKind::Dicom
     {
         let read = ReadOptions::default();
-        let source = SourceSeries::read(&[files.input.to_owned()], &Limits::default(), &read.dicom)?;
+        let paths = [files.input.to_owned()];
+        let source = SourceSeries::read(&paths, &Limits::default(), &read.dicom, MissingUids::Derive)?;
         objects.push(("findings-sr.dcm", measurement_report(findings, &source, options)?));
         objects.extend(segmentation(findings, &source, options)?.map(|bytes| ("findings-seg.dcm", bytes)));
     }

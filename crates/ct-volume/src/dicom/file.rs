@@ -55,7 +55,7 @@ impl<'a> OpenFile<'a> {
             return Err(DicomError::NotDicom);
         }
         let start_of_meta = PREAMBLE + PREFIX.len();
-        let (meta, meta_bytes) = read_meta(&start[start_of_meta..])?;
+        let (meta, meta_bytes, mut raw) = read_meta(&start[start_of_meta..], tags)?;
         let position = start_of_meta + meta_bytes;
         let mut rest = Cursor::new(start);
         rest.set_position(position as u64);
@@ -72,23 +72,27 @@ impl<'a> OpenFile<'a> {
         };
         let mut walker = walker.keeping_raw(tags);
         let (object, pixels) = walker.data_set()?;
-        let raw = walker.take_raw();
+        raw.extend(walker.take_raw());
         let (reader, position) = walker.into_reader();
         let left = (!syntax.deflated).then(|| file_length.saturating_sub(position));
         Ok(Self { syntax, media_class, object, raw, pixels, reader, left })
     }
 }
 
+/// Attributes of group 2, its length, and the bytes of the elements that were asked for.
+type Meta = (InMemDicomObject, usize, Vec<(Tag, Vec<u8>)>);
+
 /// Reads group 2, which is explicit little endian in every file (PS3.10, 7.1), from the file's first
 /// bytes; gives it with its length. The next group ends it, so that a wrong group length does no harm.
-fn read_meta(start: &[u8]) -> Result<(InMemDicomObject, usize), DicomError> {
+fn read_meta(start: &[u8], tags: &[Tag]) -> Result<Meta, DicomError> {
     let mut meta = InMemDicomObject::new_empty();
-    let mut walker = Walker::new(Box::new(start), 0, start.len() as u64, End::File, Encoding::ExplicitLittle);
+    let walker = Walker::new(Box::new(start), 0, start.len() as u64, End::File, Encoding::ExplicitLittle);
+    let mut walker = walker.keeping_raw(tags);
     loop {
         let position = walker.position();
         let rest = usize::try_from(position).ok().and_then(|position| start.get(position..)).unwrap_or(&[]);
         if !rest.starts_with(&META_GROUP) || end_of_group(&meta).is_some_and(|end| position >= end) {
-            return Ok((meta, start.len() - rest.len()));
+            return Ok((meta, start.len() - rest.len(), walker.take_raw()));
         }
         let header = walker.header(Encoding::ExplicitLittle)?;
         walker.element_into(&mut meta, header)?;

@@ -36,8 +36,8 @@ pub struct SeriesInstances {
     pub slices: Vec<SliceInstance>,
 }
 
-/// The bytes of some top-level elements of a file, before its pixels, as they are stored; in the order of
-/// the file. Text is in the character set that the file names, padded to even length.
+/// The bytes of some elements of a file, of its meta information and of the data set's top level before
+/// its pixels, as they are stored; in the order of the file. Text is in the character set that the file names, padded to even length.
 ///
 /// Everything else is stepped over. The bytes may identify a patient: they are for objects that must refer
 /// to the file, and belong in no message.

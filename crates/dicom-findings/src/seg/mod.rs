@@ -129,7 +129,7 @@ fn segment(context: &Context<'_>, number: u16, entity: &Entity) -> DataSet {
     let mut algorithm = DataSet::new();
     algorithm.text(tags::ALGORITHM_NAME, VR::LO, software.name());
     algorithm.text(tags::ALGORITHM_VERSION, VR::LO, software.version());
-    algorithm.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, &Code::dcm("123109", "Artificial Intelligence"));
+    algorithm.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, &Code::dcm("123110", "Artificial Intelligence"));
     segment.items(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![algorithm]);
     segment.code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, &codes.category);
     let mut property = codes.property.item();

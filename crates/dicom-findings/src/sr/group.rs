@@ -7,7 +7,8 @@ use crate::codes::{Code, EntityCodes};
 use crate::context::Context;
 
 const MILLIMETER: Code = Code::new("mm", "UCUM", "millimeter");
-const MILLILITER: Code = Code::new("ml", "UCUM", "milliliter");
+/// A milliliter, by the unit that PS3.16 has for volumes (CID 7462).
+const CUBIC_CENTIMETER: Code = Code::new("cm3", "UCUM", "cubic centimeter");
 const PERCENT: Code = Code::new("%", "UCUM", "Percent");
 const CERTAINTY: Code = Code::dcm("111012", "Certainty of Finding");
 
@@ -40,8 +41,8 @@ pub(super) fn of_finding(context: &Context<'_>, finding: &Finding) -> Item {
     for (name, value, unit) in [
         (Code::sct("103339001", "Long Axis"), size.longest, MILLIMETER),
         (Code::sct("103340004", "Short Axis"), size.perpendicular, MILLIMETER),
-        (Code::sct("131191004", "Depth"), size.across_slices, MILLIMETER),
-        (Code::sct("118565006", "Volume"), finding.volume_ml, MILLILITER),
+        (Code::sct("131197000", "Depth"), size.across_slices, MILLIMETER),
+        (Code::sct("118565006", "Volume"), finding.volume_ml, CUBIC_CENTIMETER),
     ] {
         group.push(Item::number(&name, value, &unit));
     }

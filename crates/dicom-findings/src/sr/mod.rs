@@ -23,7 +23,7 @@ const COMPREHENSIVE_SR: &str = "1.2.840.10008.5.1.4.1.1.88.33";
 /// each finding, and one (TID 1501) for the study's tumor score.
 ///
 /// A finding's boxes are closed polylines in px of the source images (PS3.3, C.18.6: the corner of the first
-/// pixel is 0\0), one for each slice; sizes are in mm, volumes in ml, confidences in percent
+/// pixel is 0\0), one for each slice; sizes are in mm, volumes in cm³, confidences in percent
 /// (111012, DCM, "Certainty of Finding"). The weights' hashes are the algorithm's parameters. Every instance
 /// of the series is evidence.
 ///
@@ -94,7 +94,7 @@ fn report(context: &Context<'_>) -> Item {
     root.push(Item::code(
         HAS_CONCEPT_MOD,
         &Code::dcm("121058", "Procedure reported"),
-        &Code::new("41806-1", "LN", "CT Abdomen"),
+        &Code::new("25045-6", "LN", "CT unspecified body region"),
     ));
     let mut measurements = Item::container(CONTAINS, &Code::dcm("126010", "Imaging Measurements"));
     for finding in &context.findings.findings {
