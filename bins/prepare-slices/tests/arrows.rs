@@ -25,6 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ct-phantom",
             "ct-slices",
             "ct-volume",
+            "dicom-findings",
+            "findings",
             "vlm-infer",
             "vlm-metrics",
             "vlm-model",
@@ -42,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("detect-tumor", &["cascade", "stage-cli"]),
     ("detect-organs", &["cascade", "stage-cli"]),
     ("run-cascade", &["bin-support", "cascade", "nano-pretrain", "stage-cli", "vlm-model"]),
+    ("predict-study", &["bin-support", "cascade", "dicom-findings", "findings", "stage-cli", "vlm-model"]),
     ("benches", &[]),
 ];
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use ct_slices::BoxPx;
+use ct_slices::{BoxPx, Organ};
 use ct_volume::{ReadOptions, Volume, read_study};
 use findings::{Entity, FindingOptions, Findings, PlaneBox, Provenance, SliceAnswers, SliceBox};
 use vlm_model::{FeatureFormat, Precision};
@@ -143,7 +143,7 @@ pub fn predict_volume(
         .collect();
 
     let every: Vec<(u32, BoxPx)> = slices.whole.iter().map(|image| (*image, whole)).collect();
-    let found = asking.structure(&pancreas, Stage::PancreasBox, "pancreas", &every)?;
+    let found = asking.structure(&pancreas, Stage::PancreasBox, Organ::Pancreas, &every)?;
     let mut shown: Vec<(usize, vlm_prompt::PixelBox)> = Vec::new();
     for (slice_idx, reply) in found.into_iter().enumerate() {
         let Some(reply) = reply else { continue };
@@ -171,7 +171,7 @@ pub fn predict_volume(
             answers[*slice_idx].tumor_probability.is_none_or(|p| p >= options.min_tumor)
         });
         let asked = slices.regions(1, tumor, &shown)?;
-        let question = question(tumor, Stage::TumorBox, target_name(ct_slices::Organ::Tumor));
+        let question = question(tumor, Stage::TumorBox, target_name(Organ::Tumor));
         let replies = asking.ask("placing tumors", tumor, Stage::TumorBox, &question, &asked)?;
         for ((slice_idx, _), reply) in shown.iter().zip(replies) {
             if let Some(bbox) = reply.box_px {
@@ -181,10 +181,12 @@ pub fn predict_volume(
         }
     }
     if let Some(organs) = &organs {
-        for (entity, name) in
-            [(Entity::LIVER, "liver"), (Entity::RIGHT_KIDNEY, "right kidney"), (Entity::SPLEEN, "spleen")]
-        {
-            let replies = asking.structure(organs, Stage::Organs, name, &every)?;
+        for (entity, organ) in [
+            (Entity::LIVER, Organ::Liver),
+            (Entity::RIGHT_KIDNEY, Organ::Kidney),
+            (Entity::SPLEEN, Organ::Spleen),
+        ] {
+            let replies = asking.structure(organs, Stage::Organs, organ, &every)?;
             for (slice_idx, reply) in replies.into_iter().enumerate() {
                 let Some((bbox, probability)) = reply.and_then(|r| Some((r.box_px?, r.box_probability)))
                 else {
@@ -257,12 +259,13 @@ impl Asking<'_, '_> {
         &mut self,
         opened: &OpenCheckpoint,
         stage: Stage,
-        target: &str,
+        organ: Organ,
         shown: &[(u32, BoxPx)],
     ) -> Result<Vec<Option<Reply>>, CascadeError> {
+        let target = target_name(organ);
         let mut is_visible = vec![true; shown.len()];
         if self.options.min_presence > 0.0 {
-            let question = presence_question(target);
+            let question = presence_question(organ);
             let part = format!("looking for the {target}");
             let replies = self.ask(&part, opened, Stage::TumorYesNo, &question, shown)?;
             for (is_visible, reply) in is_visible.iter_mut().zip(replies) {
@@ -280,8 +283,9 @@ impl Asking<'_, '_> {
     }
 }
 
-/// As the small base has learned it; other models understand it too.
-fn presence_question(target: &str) -> String {
+/// As the small base has learned it, which knows two kidneys where the stages' questions know one.
+fn presence_question(organ: Organ) -> String {
+    let target = if organ == Organ::Kidney { "right kidney" } else { target_name(organ) };
     format!("[vqa] Based on the image, respond to this question with yes or no: is the {target} visible?")
 }
 
