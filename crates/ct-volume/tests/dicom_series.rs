@@ -10,8 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use ct_volume::dicom::{
-    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, list_instances, read_raw_elements,
-    read_series, write_series,
+    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, decode_series_bytes,
+    list_instances, read_raw_elements, read_series, write_series,
 };
 use ct_volume::{Affine, Geometry, Limits, Orientation, Volume, VolumeError, WarningCode};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -361,4 +361,23 @@ fn raw_elements_are_the_bytes_of_the_file() {
     assert_eq!(raw, expected);
     let absent = files[1].with_file_name("absent.dcm");
     assert!(matches!(read_raw_elements(&absent, &wanted, &Limits::default()), Err(VolumeError::Read { .. })));
+}
+
+#[test]
+fn a_series_in_memory_is_that_of_its_files() {
+    let original = volume(axial());
+    let (_folder, mut files) = series(&original);
+    files.reverse();
+    let mut bytes: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    bytes.push(b"a note beside the series".to_vec());
+    let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+    let back = decode_series_bytes(&slices, &Limits::default(), &DicomOptions::default()).unwrap();
+    assert_eq!(back.hu(), original.hu());
+    assert_eq!(codes(&back), [WarningCode::StrayFiles]);
+    let mut few = Limits::default();
+    few.max_files = 3;
+    let error = decode_series_bytes(&slices, &few, &DicomOptions::default()).unwrap_err();
+    assert!(matches!(error, DicomError::Limit(_)));
+    let none = decode_series_bytes(&[], &Limits::default(), &DicomOptions::default()).unwrap_err();
+    assert!(matches!(none, DicomError::NoImages { n_files: 0, .. }));
 }

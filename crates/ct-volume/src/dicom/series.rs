@@ -97,8 +97,24 @@ pub fn decode_file_bytes(
     if !has_prefix(bytes) {
         return Err(DicomError::NotDicom);
     }
+    decode_series_bytes(&[bytes], limits, options)
+}
+
+/// Reads a series from files in memory, in any order; the same as [`read_series`] of a folder with
+/// them. Files that are not DICOM are left out, with a warning.
+///
+/// # Errors
+/// A [`DicomError`]; [`DicomError::Limit`] for more files than the limits allow.
+pub fn decode_series_bytes(
+    files: &[&[u8]],
+    limits: &Limits,
+    options: &DicomOptions,
+) -> Result<Volume, DicomError> {
+    Limits::check("number of files", files.len() as u64, limits.max_files)?;
     let mut collection = Collection::default();
-    collection.add(Source::Bytes(bytes), limits)?;
+    for bytes in files {
+        collection.add(Source::Bytes(bytes), limits)?;
+    }
     let volume = collection.choose(options.series).and_then(|choice| read_chosen(choice, limits, options));
     volume.map_err(|(_, error)| error)
 }
