@@ -283,6 +283,17 @@ try {
     await page.click("#restart");
     assert.equal(await page.locator(".message").count(), 0);
   });
+  const shared = join(process.env.MINIGPT_PANCREAS_SHARED ?? join(root, "../shared"), "data/totalsegmentator-abdomen/dicom");
+  if (existsSync(shared)) {
+    await test("a real DICOM series opens", async () => {
+      await page.setInputFiles("#file-input", readdirSync(shared).map((name) => join(shared, name)));
+      await facts("DICOM: 512 × 512 px, 20 slices, 0.98 × 0.98 × 2.00 mm");
+      await page.getByRole("button", { name: "Where is the pancreas?" }).click();
+      await answered();
+      near(await drawn("pancreas"), await expected(512, 512, [0.38 * 512, 0.45 * 512, 0.62 * 512, 0.58 * 512]));
+      await shot("8-real");
+    });
+  } else console.log("skipped: a real DICOM series opens (no shared data)");
   await test("the example study opens", async () => {
     await page.locator("#open-example").click();
     await facts("Example (synthetic): 256 × 256 px, 40 slices");

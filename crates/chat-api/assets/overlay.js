@@ -53,19 +53,21 @@ export function drawBoxes(svg, boxes, toScreen, drawn) {
   }
 }
 
-/** The words above the box, or below it where there is no room, and beside no other words. */
+/** The words above the box, else below or beside it: on the screen, and on no other words. */
 function label(group, found, x, top, bottom, taken) {
   const words = make("text", {}, group);
   words.textContent = boxWords(found);
   const width = words.getComputedTextLength() + 14;
-  let y = top - LABEL_HEIGHT - 3;
-  if (y < 2) y = Math.min(bottom + 3, group.ownerSVGElement.clientHeight - LABEL_HEIGHT - 2);
-  const left = Math.min(Math.max(x, 2), Math.max(2, group.ownerSVGElement.clientWidth - width - 2));
-  const meets = (other) => left < other.left + other.width && other.left < left + width && Math.abs(y - other.y) < LABEL_HEIGHT;
-  while (taken.some(meets)) y += LABEL_HEIGHT + 2;
-  taken.push({ left, width, y });
-  make("rect", { x: left, y, width, height: LABEL_HEIGHT, rx: 5, fill: colorOf(found.label), "fill-opacity": 0.92 }, group);
-  words.setAttribute("x", left + 7);
-  words.setAttribute("y", y + 14);
+  const { clientWidth, clientHeight } = group.ownerSVGElement;
+  const inside = (value, most) => Math.min(Math.max(value, 2), Math.max(2, most));
+  const at = (left, y) => ({ left: inside(left, clientWidth - width - 2), y: inside(y, clientHeight - LABEL_HEIGHT - 2), width });
+  const meets = (a, b) => a.left < b.left + b.width && b.left < a.left + a.width && Math.abs(a.y - b.y) < LABEL_HEIGHT;
+  const above = top - LABEL_HEIGHT - 3;
+  const places = [at(x, above), at(x, bottom + 3), at(x - width - 4, top), at(x, above - LABEL_HEIGHT - 2), at(x, bottom + LABEL_HEIGHT + 5)];
+  const place = places.find((one) => !taken.some((other) => meets(one, other))) ?? places[0];
+  taken.push(place);
+  make("rect", { x: place.left, y: place.y, width, height: LABEL_HEIGHT, rx: 5, fill: colorOf(found.label), "fill-opacity": 0.92 }, group);
+  words.setAttribute("x", place.left + 7);
+  words.setAttribute("y", place.y + 14);
   group.append(words);
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -129,6 +130,8 @@ impl ChatServer {
                 let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
                 ApiError::new(status, "method_not_allowed", "this address is asked in another way")
             })
+            // Every body is read within bounds of this crate's own, which are larger for studies.
+            .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(move |cause| {
                 for_panics.panic();
                 panic_reply(cause)

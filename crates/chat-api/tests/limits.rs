@@ -13,6 +13,7 @@ use axum::http::{Request, StatusCode};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use support::files::zip_of;
 use support::{
     about, chat, data_url, get, listening, plain, png, post, question, raw, raw_chat, send, server, until,
 };
@@ -264,7 +265,7 @@ async fn thousands_of_damaged_requests_are_refused_or_answered() {
     full["response_format"] = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": {
         "type": "object", "properties": { "box": { "type": "array", "items": { "type": "number" } } } } } });
     let chat_body = full.to_string().into_bytes();
-    let zip = support_zip(&[("a.png", &png(8, 8))]);
+    let zip = zip_of(&[("a.png", &png(8, 8))]);
     let mut statuses = std::collections::BTreeMap::<u16, usize>::new();
     for n in 0..4000 {
         let (path, body) = match n % 4 {
@@ -279,16 +280,6 @@ async fn thousands_of_damaged_requests_are_refused_or_answered() {
     assert!(statuses[&400] > 1000, "{statuses:?}");
     assert!(get(&router, "/metrics").await.text().contains("chat_panics_total 0"));
     assert_eq!(chat(&router, &question("hello")).await.status, StatusCode::OK);
-}
-
-fn support_zip(files: &[(&str, &[u8])]) -> Vec<u8> {
-    use std::io::Write;
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
 }
 
 #[tokio::test]

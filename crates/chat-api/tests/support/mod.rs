@@ -1,7 +1,13 @@
 //! A server with the scripted model, and ways to ask it.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test needs a part, and stops at what fails")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "each test needs a part, and stops at what fails"
+)]
 
+pub(crate) mod files;
 pub(crate) mod scripted;
 
 use std::net::SocketAddr;
