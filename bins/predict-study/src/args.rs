@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use stage_cli::AFTER_HELP;
 use vlm_model::{DeviceChoice, Precision};
+
+/// There is nothing to go on with: a study takes seconds, and its files are written at the end.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 data, device or system error; 2 wrong usage; 130 stopped by Ctrl-C, nothing is
+written.
+
+Research use only, not for diagnosis. Nothing is sent anywhere.";
 
 /// A CT study in, findings out: the pancreas on every slice, a tumor in the region around it, linked
 /// over slices into boxes in 3-D with sizes in mm, and a tumor score of the study.
@@ -13,7 +19,7 @@ use vlm_model::{DeviceChoice, Precision};
 /// slices with boxes drawn, a montage, and for DICOM studies a structured report (SR, TID 1500) and a
 /// segmentation (SEG).
 #[derive(Debug, Parser)]
-#[command(version, after_help = format!("Example:\n  predict-study study.nii.gz --out out/findings\n  predict-study dicom_folder --out out/findings --organs --json\n\n{AFTER_HELP}"))]
+#[command(version, after_help = format!("Example:\n  predict-study study.nii.gz --out out/findings\n  predict-study dicom_folder --out out/findings --organs --json\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
     /// A NIfTI or NRRD file, a DICOM file or folder.
     #[arg(value_name = "STUDY")]

@@ -8,7 +8,7 @@ use bin_support::{EXIT_OK, data, note};
 use cascade::{RESEARCH_NOTE, StudyFiles, StudyModels, StudyOptions, predict_study, write_study};
 use dicom_findings::{ExportOptions, Identity, Software, Timestamp};
 use findings::{Finding, Findings};
-use stage_cli::{Progress, STOP_MESSAGE};
+use stage_cli::Progress;
 
 use crate::args::Args;
 
@@ -33,14 +33,19 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     };
     let dicom = export_options(args.anonymize.as_deref())?;
     let device = args.device.open()?;
-    let stop = bin_support::stop_flag(Some(STOP_MESSAGE));
+    let stop = bin_support::stop_flag(Some("stopping after the questions at hand; nothing is written …"));
     let mut progress = Progress::new();
     let predicted =
         predict_study(&args.study, &models, &options, &device, &mut |event| progress.show(event), stop);
     progress.finish();
     let predicted = predicted.with_context(|| format!("no findings of `{}`", args.study.display()))?;
     let files = StudyFiles { input: &args.study, out: &args.out, window_hu, dicom: Some(dicom) };
-    write_study(&predicted, &files).with_context(|| format!("cannot write to `{}`", args.out.display()))?;
+    let written = write_study(&predicted, &files)
+        .with_context(|| format!("cannot write to `{}`", args.out.display()))?;
+    if !written.derived_uids.is_empty() {
+        let missing = written.derived_uids.join(", ");
+        note(&format!("the series lacks {missing}: DICOM files hold UIDs made from its instances"));
+    }
     if args.json {
         bin_support::json(&serde_json::to_value(&predicted.findings)?)?;
     } else {

@@ -68,7 +68,8 @@ pub use region::{RegionSettings, StageRegion};
 pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade};
 pub use stage::{Stage, YesNoQuestion, target_name};
 pub use study::{
-    StudyFiles, StudyModels, StudyOptions, StudyPrediction, predict_study, predict_volume, write_study,
+    StudyFiles, StudyModels, StudyOptions, StudyPrediction, StudyWritten, predict_study, predict_volume,
+    write_study,
 };
 pub use train_stage::{
     CHECKPOINT_FOLDER, STAGE_FILE, StageOutcome, StageRecord, StageRun, TRAINING_FOLDER, train_stage,

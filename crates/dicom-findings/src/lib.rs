@@ -31,7 +31,7 @@
 //! use ct_volume::{Limits, dicom::DicomOptions, write_atomic};
 //! use dicom_findings::{ExportOptions, MissingUids, Software, SourceSeries, Timestamp};
 //! use dicom_findings::{measurement_report, segmentation};
-//! # fn found() -> findings::Findings { unimplemented!() }
+//! # fn found() -> findings::Findings { panic!("of a model") }
 //! let found: findings::Findings = found();
 //! let series = [PathBuf::from("study")];
 //! let source =

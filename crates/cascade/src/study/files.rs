@@ -23,7 +23,16 @@ pub struct StudyFiles<'a> {
     pub dicom: Option<ExportOptions>,
 }
 
-/// Writes every file of a study's findings and returns their names.
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudyWritten {
+    /// Files and folders, the document last.
+    pub files: Vec<PathBuf>,
+    /// UIDs that the source lacks and DICOM objects hold made-up ones for.
+    pub derived_uids: Vec<&'static str>,
+}
+
+/// Writes every file of a study's findings.
 ///
 /// ```text
 /// findings.json  coco.json  coco-results.json  boxes.nii.gz  findings.mrk.json
@@ -37,7 +46,7 @@ pub struct StudyFiles<'a> {
 pub fn write_study(
     prediction: &StudyPrediction,
     files: &StudyFiles<'_>,
-) -> Result<Vec<PathBuf>, CascadeError> {
+) -> Result<StudyWritten, CascadeError> {
     let StudyPrediction { findings, volume } = prediction;
     let out = files.out;
     fs_err::create_dir_all(out).map_err(CascadeError::io(out))?;
@@ -51,13 +60,14 @@ pub fn write_study(
         Ok(())
     };
     // What may be refused comes first, so that nothing is half-written.
-    let mut objects = Vec::new();
+    let (mut objects, mut derived_uids) = (Vec::new(), Vec::new());
     if let Some(options) = &files.dicom
         && detect_kind(files.input)? == StudyKind::Dicom
     {
         let read = ReadOptions::default();
         let paths = [files.input.to_owned()];
         let source = SourceSeries::read(&paths, &Limits::default(), &read.dicom, MissingUids::Derive)?;
+        derived_uids.extend_from_slice(source.derived_uids());
         objects.push(("findings-sr.dcm", measurement_report(findings, &source, options)?));
         objects.extend(segmentation(findings, &source, options)?.map(|bytes| ("findings-seg.dcm", bytes)));
     }
@@ -76,5 +86,5 @@ pub fn write_study(
     let document = out.join("findings.json");
     findings.write(&document)?;
     written.extend([mask, out.join("overlays"), document]);
-    Ok(written)
+    Ok(StudyWritten { files: written, derived_uids })
 }

@@ -24,7 +24,7 @@ use crate::region::region_around;
 use crate::stage::target_name;
 use crate::{CascadeError, Stage};
 
-pub use files::{StudyFiles, write_study};
+pub use files::{StudyFiles, StudyWritten, write_study};
 pub use models::StudyModels;
 use slices::StudySlices;
 pub(crate) use slices::render_slices;
