@@ -17,7 +17,7 @@ import time
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import tower
@@ -130,6 +130,7 @@ def main():
     p.add_argument("--warmup", type=int, default=150)
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--seed", type=int, default=13)
+    p.add_argument("--start", help="base.safetensors of before, whose language model goes on")
     p.add_argument("--processes", type=int, default=1)
     p.add_argument("--stem", type=int, nargs="+", default=[24, 48, 96])
     p.add_argument("--residual", type=int, nargs="+", default=[0, 0, 0])
@@ -163,6 +164,9 @@ def train(rank, args):
         print(f"features of {len(used)} slices: {time.time() - start:.0f} s; {len(questions)} questions", flush=True)
     torch.manual_seed(args.seed)
     model = Language()
+    if args.start:
+        kept = {k.removeprefix(PREFIX): v.float() for k, v in load_file(args.start).items()}
+        model.load_state_dict({k: kept[k] for k in model.state_dict()})
     params = list(model.parameters())
     opt = tower.optimizer(params, args.rate)
     start, step, done, b, mean = time.time(), 0, 0.0, args.batch // n, 0.0

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ct_slices::BoxPx;
 use vlm_infer::{AnswerMode, FeatureQuestion, Responder, Response};
+use vlm_metrics::PlattScaling;
 use vlm_model::{GenerationOptions, GroundedOptions, MiniGpt};
-use vlm_prompt::{Answer, PixelBox, Tokenizer};
+use vlm_prompt::{Answer, PixelBox, Tokenizer, classification_answer};
 use vlm_train::ImageId;
 
 use crate::config::{BoxFrom, Decoding, PromptConfig};
@@ -128,6 +129,9 @@ impl Answerer for ModelAnswerer<'_> {
             let responses = self.responder.respond_features(features, &questions, &mode)?;
             let in_file = |(response, asked): (Response, &Asked<'_>)| {
                 let mut reply = reply(response, self.prompt.box_from);
+                if let (AnswerMode::GroundedYesNo, Some(scaling)) = (&mode, &self.prompt.yes_no_scaling) {
+                    rescale(&mut reply, scaling);
+                }
                 reply.box_px = reply.box_px.map(|bbox| moved(bbox, asked.frame));
                 reply
             };
@@ -142,6 +146,16 @@ impl Answerer for ModelAnswerer<'_> {
 fn moved(bbox: PixelBox, frame: BoxPx) -> PixelBox {
     let (x, y) = (f64::from(frame.x_min), f64::from(frame.y_min));
     PixelBox { x_min: bbox.x_min + x, y_min: bbox.y_min + y, x_max: bbox.x_max + x, y_max: bbox.y_max + y }
+}
+
+/// A grounded yes or no by its probability set right.
+fn rescale(reply: &mut Reply, scaling: &PlattScaling) {
+    let Some(probability) = reply.yes_probability.map(|stated| scaling.apply(stated)) else { return };
+    let yes = probability > 0.5;
+    if reply.yes != Some(yes) {
+        reply.text = classification_answer(yes).to_owned();
+    }
+    (reply.yes, reply.yes_probability) = (Some(yes), Some(probability));
 }
 
 /// A response as the cascade scores it.
@@ -166,5 +180,32 @@ pub(crate) fn reply(response: Response, from: BoxFrom) -> Reply {
         box_probability: response.probability.filter(|_| is_box),
         yes_probability: yes_probability.map(|p| p.clamp(0.0, 1.0)),
         text: response.text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scaled_probability_decides_the_answer() {
+        let stated = |yes: bool, probability: f64| Reply {
+            text: classification_answer(yes).to_owned(),
+            is_parsed: true,
+            yes: Some(yes),
+            yes_probability: Some(probability),
+            ..Reply::default()
+        };
+        let scaling = PlattScaling { slope: 1.0, intercept: 1.0 };
+        let mut turned = stated(false, 0.4);
+        rescale(&mut turned, &scaling);
+        assert_eq!((turned.yes, turned.text.as_str()), (Some(true), "yes"));
+        assert!(turned.yes_probability.is_some_and(|p| (0.6..0.7).contains(&p)), "{turned:?}");
+        let mut kept = stated(false, 0.1);
+        rescale(&mut kept, &scaling);
+        assert_eq!((kept.yes, kept.text.as_str()), (Some(false), "no"));
+        let mut unread = Reply { text: "perhaps".to_owned(), ..Reply::default() };
+        rescale(&mut unread, &scaling);
+        assert_eq!(unread, Reply { text: "perhaps".to_owned(), ..Reply::default() });
     }
 }

@@ -136,7 +136,7 @@ pub fn cross_validate(
             stage,
             model: &outcome.model,
             tokenizer: &base.tokenizer,
-            prompt: config.prompt,
+            prompt: outcome.record.prompt,
             settings: EvaluationSettings { control_samples: 0, ..config.evaluation },
             part: "fold",
             samples: &samples.test,

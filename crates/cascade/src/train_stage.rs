@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use vlm_metrics::PlattScaling;
 use vlm_model::MiniGpt;
 use vlm_train::{
     BatchImages, CallerError, Ending, ImageId, ImageProvider, MixtureEntry, Provenance, Single, TrainError,
@@ -16,7 +17,7 @@ use crate::answerer::ModelAnswerer;
 use crate::base::{StartModel, write_stage_checkpoint};
 use crate::config::{CascadeConfig, PromptConfig, StageConfig};
 use crate::data::{Conversations, Samples, StageSample, StageSource};
-use crate::evaluate::{validation_score, write_json};
+use crate::evaluate::{validation_score, write_json, yes_probabilities};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
 use crate::{CascadeError, Stage, StageRegion};
@@ -202,13 +203,23 @@ pub fn train_stage(
         }
         None => (outcome.model, outcome.step, None),
     };
+    let mut prompt = config.prompt;
+    if settings.calibrate {
+        images.begin(&model)?;
+        let mut quiet = |_, _| {};
+        let (size, n) = (config.evaluation.batch_size, config.evaluation.validation_samples);
+        let tokenizer = &start.tokenizer;
+        let mut answerer = ModelAnswerer::new(&model, tokenizer, prompt, images, size, &mut quiet, stop)?;
+        let scored = yes_probabilities(&mut answerer, stage, &prompt, &samples.validation, n, config.seed)?;
+        prompt.yes_no_scaling = PlattScaling::fit(&scored);
+    }
     let checkpoint = out.join(CHECKPOINT_FOLDER);
     write_stage_checkpoint(&model, &checkpoint, &config.prompt.settings, &start, settings.trains_tower())?;
     let record = StageRecord {
         note: crate::RESEARCH_NOTE.to_owned(),
         stage,
         configuration: config.name.clone(),
-        prompt: config.prompt,
+        prompt,
         image_fit: settings.image_fit,
         region,
         step,

@@ -71,7 +71,9 @@ fn every_sample_is_judged_once() {
     assert!(folder.path().join("cv/cross_validation.json").is_file());
 
     // The same data in a run: split here, and the split is kept.
-    let seeded = CONFIG.replace("seed = 7", "seed = 7\ndata = { split_seed = 9 }");
+    let seeded = CONFIG
+        .replace("seed = 7", "seed = 7\ndata = { split_seed = 9, validation_share = 0.5 }")
+        .replace("image_fit", "calibrate = true\nimage_fit");
     let config =
         CascadeConfig::from_toml(&seeded, "test").unwrap().with_folders(std::slice::from_ref(&data)).unwrap();
     let out = folder.path().join("run");
@@ -81,6 +83,15 @@ fn every_sample_is_judged_once() {
     assert_eq!(outcome.stages[0].evaluation.n(), 12, "a fifth of the patients of each answer");
     let split = ct_slices::index::SplitFile::read(&out.join("splits/split-1.json")).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (16, 4));
+
+    // Validation patients set the probabilities right, and answers follow them.
+    assert!(outcome.stages[0].record.prompt.yes_no_scaling.is_some());
+    let predictions = fs_err::read_to_string(out.join("tumor_yes_no/test/predictions.jsonl")).unwrap();
+    for line in predictions.lines() {
+        let prediction: cascade::Prediction = serde_json::from_str(line).unwrap();
+        let yes = prediction.probability.unwrap() > 0.5;
+        assert_eq!((prediction.answer, prediction.text == "yes"), (Some(yes), yes), "{line}");
+    }
 
     // Judged again by itself: split as the checkpoint says, and with either decoding.
     let mut again = CheckpointEvaluation::new(outcome.stages[0].checkpoint.clone(), data);

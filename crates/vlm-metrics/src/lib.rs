@@ -48,8 +48,9 @@ mod threshold_sweep;
 mod volume_level;
 
 pub use binary::{
-    BinaryCase, BinaryIntervals, BinaryScores, Calibration, ReliabilityBin, auroc, average_precision,
-    binary_scores, brier_score, calibration, is_published_yes, precision_recall_curve, roc_curve,
+    BinaryCase, BinaryIntervals, BinaryScores, Calibration, PlattScaling, ReliabilityBin, auroc,
+    average_precision, binary_scores, brier_score, calibration, is_published_yes, precision_recall_curve,
+    roc_curve,
 };
 pub use bootstrap::Bootstrap;
 pub use confusion::{ConfusionCounts, ConfusionScores};

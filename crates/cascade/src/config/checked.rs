@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use vlm_infer::PromptSettings;
-use vlm_metrics::TargetEdges;
+use vlm_metrics::{PlattScaling, TargetEdges};
 use vlm_model::GroundedOptions;
 use vlm_prompt::{AnswerHistory, InstructionPool, PromptMode};
 use vlm_train::{TrainableParts, TrainingConfig};
@@ -57,6 +57,10 @@ pub struct PromptConfig {
     pub box_from: BoxFrom,
     /// The question of the yes/no stage.
     pub yes_no_question: YesNoQuestion,
+    /// What makes probabilities of yes mean what they say; none: they stay as the model states them.
+    /// Grounded answers follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yes_no_scaling: Option<PlattScaling>,
 }
 
 /// How answers are generated.
@@ -102,6 +106,8 @@ pub struct StageConfig {
     pub image_fit: ImageFit,
     /// What of them is shown; none: all.
     pub region: Option<RegionSettings>,
+    /// Whether validation patients set its probabilities of yes right.
+    pub calibrate: bool,
     /// Other questions and answers that it learns too.
     pub conversations: Vec<ConversationData>,
     /// How training images are changed.
@@ -304,6 +310,10 @@ fn stage_config(
     if let Some(region) = &written.region {
         region.check(stage, &format!("{field}.region"))?;
     }
+    if stage.is_box() && written.calibrate {
+        let field = format!("{field}.calibrate");
+        return Err(CascadeError::setting(field, true, "only yes and no have a probability to set right"));
+    }
     ConversationData::check(&written.conversations, &format!("{field}.conversations"))?;
     // Stages draw apart: the same sample has another instruction in another stage.
     let training = training_file.resolve(file.seed.wrapping_add(stage as u64), mode);
@@ -317,6 +327,7 @@ fn stage_config(
         datasets: written.datasets.clone(),
         image_fit: written.image_fit,
         region: written.region.clone(),
+        calibrate: written.calibrate,
         conversations: written.conversations.clone(),
         augmentation,
         training,
@@ -371,6 +382,7 @@ impl From<PromptFile> for PromptConfig {
             prune: file.prune.unwrap_or(GroundedOptions::default().prune),
             box_from: file.box_from.unwrap_or(if is_reference { BoxFrom::Grid } else { BoxFrom::Mean }),
             yes_no_question: file.yes_no_question,
+            yes_no_scaling: None,
         }
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct StageFile {
     pub(super) image_fit: ImageFit,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<RegionSettings>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) calibrate: bool,
     pub(super) goal: Goal,
     pub(super) training: TrainingFile,
     #[serde(skip_serializing_if = "Vec::is_empty")]

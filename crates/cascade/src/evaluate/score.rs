@@ -91,14 +91,36 @@ pub fn validation_score(
     most: usize,
     seed: u64,
 ) -> Result<f64, CascadeError> {
-    let chosen: Vec<StageSample> =
-        evenly_drawn(samples.len(), most, seed).into_iter().map(|place| samples[place].clone()).collect();
+    let chosen = drawn(samples, most, seed);
     let replies = ask(answerer, stage, &chosen, &questions(stage, prompt, &chosen))?;
     if stage.is_box() {
         let cases = detection_cases(&chosen, &replies);
         return Ok(mean_over_targets(&cases).unwrap_or(0.0));
     }
     Ok(binary_scores(&binary_cases(&chosen, &replies), &Bootstrap::none())?.accuracy)
+}
+
+/// Truth and probability of yes of the samples that [`validation_score`] asks about; answers without
+/// a probability are left out.
+///
+/// # Errors
+/// What the answerer returns.
+pub(crate) fn yes_probabilities(
+    answerer: &mut dyn Answerer,
+    stage: Stage,
+    prompt: &PromptConfig,
+    samples: &[StageSample],
+    most: usize,
+    seed: u64,
+) -> Result<Vec<(bool, f64)>, CascadeError> {
+    let chosen = drawn(samples, most, seed);
+    let replies = ask(answerer, stage, &chosen, &questions(stage, prompt, &chosen))?;
+    let scored = chosen.iter().zip(replies);
+    Ok(scored.filter_map(|(sample, reply)| sample.is_yes().zip(reply.yes_probability)).collect())
+}
+
+fn drawn(samples: &[StageSample], most: usize, seed: u64) -> Vec<StageSample> {
+    evenly_drawn(samples.len(), most, seed).into_iter().map(|place| samples[place].clone()).collect()
 }
 
 fn mean_over_targets(cases: &[DetectionCase]) -> Option<f64> {

@@ -272,7 +272,7 @@ impl Run<'_> {
             stage,
             model: &model,
             tokenizer: &tokenizer,
-            prompt: self.config.prompt,
+            prompt: record.prompt,
             settings: self.config.evaluation,
             part: "test",
             samples: &samples.test,
