@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ct_slices::BoxPx;
 use vlm_infer::{AnswerMode, FeatureQuestion, Responder, Response};
-use vlm_metrics::PlattScaling;
+use vlm_metrics::mean_probability;
 use vlm_model::{GenerationOptions, GroundedOptions, MiniGpt};
 use vlm_prompt::{Answer, PixelBox, Tokenizer, classification_answer};
 use vlm_train::ImageId;
@@ -110,35 +110,70 @@ impl<'a> ModelAnswerer<'a> {
 impl Answerer for ModelAnswerer<'_> {
     fn answer(&mut self, stage: Stage, asked: &[Asked<'_>]) -> Result<Vec<Reply>, CascadeError> {
         let mode = self.mode(stage);
+        let n_views = if mode == AnswerMode::GroundedYesNo { self.prompt.yes_no_views.max(1) } else { 1 };
         let mut replies = Vec::with_capacity(asked.len());
         for chunk in asked.chunks(self.batch_size) {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(CascadeError::Stopped);
+            let mut first = self.answer_views(chunk, &mode, 0)?;
+            let views =
+                (1..n_views).map(|view| self.answer_views(chunk, &mode, view)).collect::<Result<_, _>>()?;
+            average_yes(&mut first, views);
+            if let (AnswerMode::GroundedYesNo, Some(scaling)) = (&mode, &self.prompt.yes_no_scaling) {
+                first.iter_mut().for_each(|reply| follow_yes(reply, |stated| scaling.apply(stated)));
             }
-            let ids: Vec<ImageId> = chunk.iter().map(|asked| asked.image).collect();
-            let features = self.images.features(self.responder.model(), &ids)?;
-            let questions: Vec<FeatureQuestion<'_>> = chunk
-                .iter()
-                .enumerate()
-                .map(|(image, asked)| FeatureQuestion {
-                    image,
-                    size_px: [asked.frame.width_px(), asked.frame.height_px()],
-                    text: asked.question,
-                })
-                .collect();
-            let responses = self.responder.respond_features(features, &questions, &mode)?;
-            let in_file = |(response, asked): (Response, &Asked<'_>)| {
-                let mut reply = reply(response, self.prompt.box_from);
-                if let (AnswerMode::GroundedYesNo, Some(scaling)) = (&mode, &self.prompt.yes_no_scaling) {
-                    rescale(&mut reply, scaling);
-                }
-                reply.box_px = reply.box_px.map(|bbox| moved(bbox, asked.frame));
-                reply
-            };
-            replies.extend(responses.into_iter().zip(chunk).map(in_file));
+            replies.extend(first);
             (self.progress)(replies.len(), asked.len());
         }
         Ok(replies)
+    }
+}
+
+impl ModelAnswerer<'_> {
+    /// Answers about a fixed view of each image, 0 being the image as it is asked about.
+    fn answer_views(
+        &mut self,
+        asked: &[Asked<'_>],
+        mode: &AnswerMode,
+        number: u32,
+    ) -> Result<Vec<Reply>, CascadeError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(CascadeError::Stopped);
+        }
+        let look = |image: ImageId| match number {
+            0 => image,
+            _ => View::look(View::from(image).image, number).id(),
+        };
+        let ids: Vec<ImageId> = asked.iter().map(|asked| look(asked.image)).collect();
+        let features = self.images.features(self.responder.model(), &ids)?;
+        let questions: Vec<FeatureQuestion<'_>> = asked
+            .iter()
+            .enumerate()
+            .map(|(image, asked)| FeatureQuestion {
+                image,
+                size_px: [asked.frame.width_px(), asked.frame.height_px()],
+                text: asked.question,
+            })
+            .collect();
+        let responses = self.responder.respond_features(features, &questions, mode)?;
+        let in_file = |(response, asked): (Response, &Asked<'_>)| {
+            let mut reply = reply(response, self.prompt.box_from);
+            reply.box_px = reply.box_px.map(|bbox| moved(bbox, asked.frame));
+            reply
+        };
+        Ok(responses.into_iter().zip(asked).map(in_file).collect())
+    }
+}
+
+/// Replies whose probability of yes is the mean over views, in log-odds.
+fn average_yes(replies: &mut [Reply], views: Vec<Vec<Reply>>) {
+    if views.is_empty() {
+        return;
+    }
+    for (place, reply) in replies.iter_mut().enumerate() {
+        let of_views = views.iter().filter_map(|view| view.get(place)?.yes_probability);
+        let stated: Vec<f64> = reply.yes_probability.into_iter().chain(of_views).collect();
+        if let Some(mean) = mean_probability(&stated) {
+            follow_yes(reply, |_| mean);
+        }
     }
 }
 
@@ -148,9 +183,9 @@ fn moved(bbox: PixelBox, frame: BoxPx) -> PixelBox {
     PixelBox { x_min: bbox.x_min + x, y_min: bbox.y_min + y, x_max: bbox.x_max + x, y_max: bbox.y_max + y }
 }
 
-/// A grounded yes or no by its probability set right.
-fn rescale(reply: &mut Reply, scaling: &PlattScaling) {
-    let Some(probability) = reply.yes_probability.map(|stated| scaling.apply(stated)) else { return };
+/// A grounded yes or no that follows another probability of yes than the model stated.
+fn follow_yes(reply: &mut Reply, change: impl Fn(f64) -> f64) {
+    let Some(probability) = reply.yes_probability.map(change) else { return };
     let yes = probability > 0.5;
     if reply.yes != Some(yes) {
         reply.text = classification_answer(yes).to_owned();
@@ -196,16 +231,24 @@ mod tests {
             yes_probability: Some(probability),
             ..Reply::default()
         };
-        let scaling = PlattScaling { slope: 1.0, intercept: 1.0 };
-        let mut turned = stated(false, 0.4);
-        rescale(&mut turned, &scaling);
+        let scaling = vlm_metrics::PlattScaling { slope: 1.0, intercept: 1.0 };
+        let scaled = |mut reply: Reply| {
+            follow_yes(&mut reply, |stated| scaling.apply(stated));
+            reply
+        };
+        let turned = scaled(stated(false, 0.4));
         assert_eq!((turned.yes, turned.text.as_str()), (Some(true), "yes"));
         assert!(turned.yes_probability.is_some_and(|p| (0.6..0.7).contains(&p)), "{turned:?}");
-        let mut kept = stated(false, 0.1);
-        rescale(&mut kept, &scaling);
+        let kept = scaled(stated(false, 0.1));
         assert_eq!((kept.yes, kept.text.as_str()), (Some(false), "no"));
-        let mut unread = Reply { text: "perhaps".to_owned(), ..Reply::default() };
-        rescale(&mut unread, &scaling);
-        assert_eq!(unread, Reply { text: "perhaps".to_owned(), ..Reply::default() });
+        let unread = Reply { text: "perhaps".to_owned(), ..Reply::default() };
+        assert_eq!(scaled(unread.clone()), unread);
+
+        let mut averaged = vec![stated(false, 0.4), unread.clone()];
+        average_yes(&mut averaged, vec![vec![stated(true, 0.9), unread.clone()]]);
+        assert_eq!((averaged[0].yes, averaged[0].text.as_str()), (Some(true), "yes"));
+        // the mean of log-odds: sqrt(2/3 · 9) = 2.449 to 1
+        assert!(averaged[0].yes_probability.is_some_and(|p| (p - 0.7101).abs() < 1e-3), "{averaged:?}");
+        assert_eq!(averaged[1], unread);
     }
 }

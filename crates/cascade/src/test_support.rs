@@ -17,6 +17,7 @@ pub(crate) fn prompt() -> PromptConfig {
         prune: 1e-4,
         box_from: BoxFrom::Mean,
         yes_no_question: YesNoQuestion::Trained,
+        yes_no_views: 1,
         yes_no_scaling: None,
     }
 }

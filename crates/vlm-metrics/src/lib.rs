@@ -49,8 +49,8 @@ mod volume_level;
 
 pub use binary::{
     BinaryCase, BinaryIntervals, BinaryScores, Calibration, PlattScaling, ReliabilityBin, auroc,
-    average_precision, binary_scores, brier_score, calibration, is_published_yes, precision_recall_curve,
-    roc_curve,
+    average_precision, binary_scores, brier_score, calibration, is_published_yes, mean_probability,
+    precision_recall_curve, roc_curve,
 };
 pub use bootstrap::Bootstrap;
 pub use confusion::{ConfusionCounts, ConfusionScores};

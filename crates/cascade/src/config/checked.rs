@@ -13,7 +13,7 @@ use super::data::{ConversationData, DataConfig};
 use super::file::{CascadeFile, PromptFile, StageFile};
 use super::model::ModelConfig;
 use crate::data::AnswerStyle;
-use crate::images::{Augmentation, ImageFit};
+use crate::images::{Augmentation, ImageFit, LOOKS};
 use crate::stage::YesNoQuestion;
 use crate::{CascadeError, RegionSettings, Stage};
 
@@ -57,10 +57,18 @@ pub struct PromptConfig {
     pub box_from: BoxFrom,
     /// The question of the yes/no stage.
     pub yes_no_question: YesNoQuestion,
+    /// Fixed views of an image, slightly shifted, that a grounded yes or no is averaged over; 1: the image as
+    /// it is.
+    #[serde(default = "one")]
+    pub yes_no_views: u32,
     /// What makes probabilities of yes mean what they say; none: they stay as the model states them.
     /// Grounded answers follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yes_no_scaling: Option<PlattScaling>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// How answers are generated.
@@ -253,6 +261,11 @@ impl TryFrom<CascadeFile> for CascadeConfig {
                 "expected 0 or more and below 1",
             ));
         }
+        let most = u32::try_from(LOOKS.len()).unwrap_or(1);
+        if !(1..=most).contains(&prompt.yes_no_views) {
+            let reason = format!("expected 1 to {most}");
+            return Err(CascadeError::setting("prompt.yes_no_views", prompt.yes_no_views, reason));
+        }
         let mut stages = BTreeMap::new();
         let written = [
             (Stage::PancreasBox, &file.stages.pancreas_box),
@@ -382,6 +395,7 @@ impl From<PromptFile> for PromptConfig {
             prune: file.prune.unwrap_or(GroundedOptions::default().prune),
             box_from: file.box_from.unwrap_or(if is_reference { BoxFrom::Grid } else { BoxFrom::Mean }),
             yes_no_question: file.yes_no_question,
+            yes_no_views: file.yes_no_views.unwrap_or(1),
             yes_no_scaling: None,
         }
     }

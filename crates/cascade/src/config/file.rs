@@ -54,6 +54,8 @@ pub(super) struct PromptFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prune: Option<f64>,
     pub(super) yes_no_question: YesNoQuestion,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) yes_no_views: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -77,6 +77,11 @@ impl Augmentation {
     }
 }
 
+/// Shifts of the fixed views that a yes or no may be averaged over, as shares of the image: the image as it
+/// is, then towards its four corners.
+pub(crate) const LOOKS: [[f64; 2]; 5] =
+    [[0.0, 0.0], [0.06, 0.06], [-0.06, 0.06], [0.06, -0.06], [-0.06, -0.06]];
+
 /// One drawn change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Change {
@@ -106,6 +111,11 @@ impl Default for Change {
 }
 
 impl Change {
+    /// That of a fixed view ([`LOOKS`]).
+    pub(crate) fn look(number: u32) -> Self {
+        Self { shift: LOOKS.get(number as usize).copied().unwrap_or_default(), ..Self::default() }
+    }
+
     pub(crate) fn is_identity(&self) -> bool {
         *self == Self::default()
     }

@@ -20,6 +20,9 @@ pub(crate) struct View {
     pub(crate) view: u32,
 }
 
+/// Stands where the number of a view has its stage, for the fixed views that an answer is averaged over.
+const LOOKS: u32 = 7;
+
 /// The place of an image without content.
 pub(crate) const BLANK: u32 = u32::MAX;
 
@@ -32,6 +35,16 @@ impl View {
     pub(crate) fn of_stage(image: u32, stage: Stage, number: u64) -> Self {
         let number = 1 + u32::try_from(number % u64::from(NUMBERS - 1)).unwrap_or(0);
         Self { image, view: (stage as u32) << NUMBER_BITS | number }
+    }
+
+    /// Fixed view `number` of those that answers are averaged over; 0 is the image as it is.
+    pub(crate) fn look(image: u32, number: u32) -> Self {
+        Self { image, view: if number == 0 { 0 } else { LOOKS << NUMBER_BITS | (number % NUMBERS) } }
+    }
+
+    /// The number of a fixed view, if it is one.
+    pub(crate) fn look_number(self) -> Option<u32> {
+        (self.view >> NUMBER_BITS == LOOKS).then_some(self.view % NUMBERS)
     }
 
     /// The stage that a changed view is of.
@@ -62,7 +75,9 @@ mod tests {
         }
         assert_eq!(View::plain(5).id(), ImageId(5));
         let organs = View::of_stage(5, Stage::Organs, 0);
-        assert_eq!((organs.stage_place(), organs.image), (3, 5));
+        assert_eq!((organs.stage_place(), organs.image, organs.look_number()), (3, 5, None));
+        assert_eq!(View::look(5, 0), View::plain(5));
+        assert_eq!((View::look(5, 4).look_number(), View::plain(5).look_number()), (Some(4), None));
         assert_ne!(organs, View::of_stage(5, Stage::Organs, 1));
         assert_ne!(View::of_stage(5, Stage::PancreasBox, 0), View::plain(5));
     }

@@ -9,4 +9,5 @@ pub use augment::Augmentation;
 pub use features::ImageFeatures;
 pub use table::{ImageFit, ImageTable};
 
+pub(crate) use augment::LOOKS;
 pub(crate) use id::{BLANK, View};

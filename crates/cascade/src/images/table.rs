@@ -112,6 +112,9 @@ impl ImageTable {
 
     /// The change of a view, and what decides it.
     pub(crate) fn change(&self, view: View) -> Change {
+        if let Some(number) = view.look_number() {
+            return Change::look(number);
+        }
         match self.augmentations.get(view.stage_place()) {
             Some((augmentation, seed)) => augmentation.draw(*seed, view),
             None => Change::default(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::summary_statistics::count;
+use crate::summary_statistics::{count, mean};
 
 /// Platt's scaling: a straight line over the log-odds of yes, fitted on labeled answers that
 /// nothing was trained on (J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
@@ -98,6 +98,13 @@ impl PlattScaling {
         let intercept = -(h_slope * g_intercept - h_both * g_slope) / determinant;
         Some((slope, intercept))
     }
+}
+
+/// The probability whose log-odds are the mean of those of some probabilities; `None` of none.
+#[must_use]
+pub fn mean_probability(probabilities: &[f64]) -> Option<f64> {
+    let odds: Vec<f64> = probabilities.iter().map(|probability| log_odds(*probability)).collect();
+    mean(&odds).map(sigmoid)
 }
 
 fn log_odds(probability: f64) -> f64 {
