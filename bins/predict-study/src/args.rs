@@ -17,7 +17,8 @@ Research use only, not for diagnosis. Nothing is sent anywhere.";
 ///
 /// Writes findings.json, COCO files, a box mask on the grid of the study (NIfTI), 3D Slicer markups,
 /// slices with boxes drawn, a montage, and for DICOM studies a structured report (SR, TID 1500) and a
-/// segmentation (SEG).
+/// segmentation (SEG). With a promptable segmenter of yours (SAM, MedSAM) as two ONNX files, also the masks
+/// of what is in the boxes (NIfTI).
 #[derive(Debug, Parser)]
 #[command(version, after_help = format!("Example:\n  predict-study study.nii.gz --out out/findings\n  predict-study dicom_folder --out out/findings --organs --json\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
@@ -46,6 +47,12 @@ pub(crate) struct Args {
     /// file, at least 16 that only you know (`head -c 32 /dev/urandom > key`).
     #[arg(long, value_name = "KEY_FILE")]
     pub(crate) anonymize: Option<PathBuf>,
+    /// Image encoder of a segmenter in ONNX, run on the CPU once a slice with boxes.
+    #[arg(long, value_name = "ONNX", requires = "segmenter_decoder")]
+    pub(crate) segmenter_encoder: Option<PathBuf>,
+    /// Its mask decoder, run once a box: SAM's export, or one with an input `boxes`.
+    #[arg(long, value_name = "ONNX", requires = "segmenter_encoder")]
+    pub(crate) segmenter_decoder: Option<PathBuf>,
     /// Number type of frozen weights: f32, bf16 or f16.
     #[arg(long, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,

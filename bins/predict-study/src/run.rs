@@ -5,7 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bin_support::{EXIT_OK, data, note};
-use cascade::{RESEARCH_NOTE, StudyFiles, StudyModels, StudyOptions, predict_study, write_study};
+use box_segmenter::{BoxSegmenter, SegmenterOptions, segment_findings};
+use cascade::{
+    CascadeEvent, RESEARCH_NOTE, StudyFiles, StudyModels, StudyOptions, predict_study, write_study,
+};
 use dicom_findings::{ExportOptions, Identity, Software, Timestamp};
 use findings::{Finding, Findings};
 use stage_cli::Progress;
@@ -32,14 +35,39 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         ..StudyOptions::default()
     };
     let dicom = export_options(args.anonymize.as_deref())?;
+    // Before the study: files that cannot be used are named at once.
+    let segmenter = match (&args.segmenter_encoder, &args.segmenter_decoder) {
+        (Some(encoder), Some(decoder)) => {
+            Some(BoxSegmenter::open(encoder, decoder, &SegmenterOptions::default())?)
+        }
+        _ => None,
+    };
     let device = args.device.open()?;
     let stop = bin_support::stop_flag(Some("stopping after the questions at hand; nothing is written …"));
     let mut progress = Progress::new();
     let predicted =
         predict_study(&args.study, &models, &options, &device, &mut |event| progress.show(event), stop);
     progress.finish();
-    let predicted = predicted.with_context(|| format!("no findings of `{}`", args.study.display()))?;
-    let files = StudyFiles { input: &args.study, out: &args.out, window_hu, dicom: Some(dicom) };
+    let mut predicted = predicted.with_context(|| format!("no findings of `{}`", args.study.display()))?;
+    let segmentation = segmenter.map(|segmenter| {
+        for (part, sha256) in ["segmenter-encoder", "segmenter-decoder"].into_iter().zip(segmenter.sha256()) {
+            predicted.findings.provenance.weights_sha256.insert(part.to_owned(), sha256.to_owned());
+        }
+        progress.show(CascadeEvent::Part("segmenting"));
+        let what = "slices with boxes";
+        let mut observe = |done, total| progress.show(CascadeEvent::Progress { what, done, total });
+        let (volume, found) = (&predicted.volume, &predicted.findings);
+        segment_findings(&segmenter, volume, found, window_hu, &mut observe, stop)
+    });
+    progress.finish();
+    let segmentation = segmentation.transpose()?;
+    let files = StudyFiles {
+        input: &args.study,
+        out: &args.out,
+        window_hu,
+        dicom: Some(dicom),
+        segmentation: segmentation.as_ref(),
+    };
     let written = write_study(&predicted, &files)
         .with_context(|| format!("cannot write to `{}`", args.out.display()))?;
     if !written.derived_uids.is_empty() {

@@ -44,6 +44,11 @@ fn study() -> &'static Path {
         .path()
 }
 
+/// A small ONNX file of the segmenter's tests.
+fn segmenter(name: &str) -> String {
+    format!("{}/../../crates/box-segmenter/tests/fixtures/{name}.onnx", env!("CARGO_MANIFEST_DIR"))
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs_err::read_dir(folder)
         .unwrap()
@@ -99,6 +104,40 @@ fn a_study_becomes_findings_and_files() {
 }
 
 #[test]
+fn a_segmenter_gives_masks_beside_the_boxes() {
+    let out = tempfile::tempdir().unwrap();
+    let to = |name: &str| out.path().join(name).to_str().unwrap().to_owned();
+    let input = study().join("study.nii.gz");
+    let (encoder, decoder) = (segmenter("sam-encoder"), segmenter("sam-decoder"));
+    let segmenter = ["--segmenter-encoder", encoder.as_str(), "--segmenter-decoder", decoder.as_str()];
+    let (input, with, without) = (input.to_str().unwrap(), to("with"), to("without"));
+    let run = predict_study(&[[input, "--out", &with].as_slice(), &segmenter].concat());
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let mut expected = FILES.map(str::to_owned).to_vec();
+    expected.push("segmentation.nii.gz".to_owned());
+    assert_eq!(names(Path::new(&with)), expected);
+    let mask = |name: &str| read_labels(&Path::new(&with).join(name), &ReadOptions::default()).unwrap();
+    let (masks, boxes) = (mask("segmentation.nii.gz"), mask("boxes.nii.gz"));
+    assert_eq!(masks.geometry(), boxes.geometry());
+    assert_ne!(masks.labels(), boxes.labels());
+    let labels = |volume: &ct_volume::LabelVolume| {
+        volume.labels().iter().copied().collect::<std::collections::BTreeSet<u16>>()
+    };
+    assert!(labels(&masks).is_subset(&labels(&boxes)) && labels(&masks).len() > 1);
+    // Everything else is as without it.
+    let run = predict_study(&[input, "--out", &without]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let both = |file| [&with, &without].map(|folder| fs_err::read(Path::new(folder).join(file)).unwrap());
+    let [a, b] = both("boxes.nii.gz");
+    assert_eq!(a, b);
+    let [mut a, b] = both("findings.json").map(|bytes| Findings::from_json(&bytes).unwrap());
+    for part in ["segmenter-encoder", "segmenter-decoder"] {
+        assert!(a.provenance.weights_sha256.remove(part).is_some());
+    }
+    assert_eq!(a, b);
+}
+
+#[test]
 fn a_patient_is_named_in_dicom_objects_alone_and_not_if_anonymous() {
     let out = tempfile::tempdir().unwrap();
     let dicom = study().join("dicom");
@@ -139,11 +178,18 @@ fn what_cannot_be_used_is_named_and_nothing_is_written() {
     fs_err::write(&short, "short").unwrap();
     let dicom = study().join("dicom");
     let (dicom, short) = (dicom.to_str().unwrap(), short.to_str().unwrap());
+    let (encoder, decoder) = (segmenter("sam-encoder"), segmenter("sam-decoder"));
+    let pair = |encoder, decoder| {
+        vec![dicom, "--out", to_text, "--segmenter-encoder", encoder, "--segmenter-decoder", decoder]
+    };
     for (arguments, code, said) in [
         (vec!["no/such.nii.gz", "--out", to_text], 1, "no/such.nii.gz"),
         (vec![dicom, "--out", to_text, "--run", "no/such"], 1, "no/such"),
         (vec![dicom, "--out", to_text, "--min-tumor", "1.5"], 1, "min_tumor"),
         (vec![dicom, "--out", to_text, "--anonymize", short], 1, "16"),
+        (pair(&decoder, &encoder), 1, "swapped"),
+        (pair(&encoder, "no/such.onnx"), 1, "no/such.onnx"),
+        (vec![dicom, "--out", to_text, "--segmenter-encoder", &encoder], 2, "--segmenter-decoder"),
         (vec![dicom], 2, "--out"),
     ] {
         let run = predict_study(&arguments);

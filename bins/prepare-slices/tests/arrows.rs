@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ct-phantom", &["ct-volume"]),
     ("findings", &["ct-slices", "ct-volume"]),
     ("dicom-findings", &["ct-volume", "findings"]),
+    ("box-segmenter", &["ct-slices", "ct-volume", "findings"]),
     ("vlm-prompt", &[]),
     ("vlm-model", &[]),
     ("vlm-train", &["vlm-model", "vlm-prompt"]),
@@ -44,14 +45,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("detect-tumor", &["cascade", "stage-cli"]),
     ("detect-organs", &["cascade", "stage-cli"]),
     ("run-cascade", &["bin-support", "cascade", "nano-pretrain", "stage-cli", "vlm-model"]),
-    ("predict-study", &["bin-support", "cascade", "dicom-findings", "findings", "stage-cli", "vlm-model"]),
+    (
+        "predict-study",
+        &["bin-support", "box-segmenter", "cascade", "dicom-findings", "findings", "stage-cli", "vlm-model"],
+    ),
     ("benches", &[]),
 ];
 
 /// What groups of crates never reach, directly or through others.
 const NEVER: &[(&[&str], &[&str])] = &[
     (
-        &["ct-volume", "ct-slices", "ct-phantom", "prepare-slices", "findings", "dicom-findings"],
+        &[
+            "ct-volume",
+            "ct-slices",
+            "ct-phantom",
+            "prepare-slices",
+            "findings",
+            "dicom-findings",
+            "box-segmenter",
+        ],
         &["burn", "burn-core", "burn-tensor", "cubecl", "tokenizers"],
     ),
     (&["vlm-prompt", "vlm-metrics"], &["burn", "burn-core", "burn-tensor", "cubecl"]),

@@ -81,7 +81,7 @@ proptest! {
         gray: u8, from in (1_usize..40, 1_usize..40), to in (1_usize..40, 1_usize..40),
     ) {
         let image = Array2::from_elem(from, gray);
-        for filter in [Filter::Bicubic, Filter::Lanczos3] {
+        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos3] {
             let resized = resize_gray(image.view(), to.1, to.0, filter).unwrap();
             prop_assert_eq!(&resized, &Array2::from_elem(to, gray), "{:?}", filter);
         }

@@ -131,12 +131,29 @@ fn paper_constant_and_ramp() {
     assert_eq!(gray[50], 126);
 }
 
-fn bicubic(row: &[u8], to: usize) -> Vec<u8> {
+fn resized(row: &[u8], to: usize, filter: Filter) -> Vec<u8> {
     let image = Array2::from_shape_vec((1, row.len()), row.to_vec()).unwrap();
-    let across = resize_gray(image.view(), to, 1, Filter::Bicubic).unwrap();
-    let down = resize_gray(image.t(), 1, to, Filter::Bicubic).unwrap();
+    let across = resize_gray(image.view(), to, 1, filter).unwrap();
+    let down = resize_gray(image.t(), 1, to, filter).unwrap();
     assert_eq!(across, down.t(), "both axes are alike");
     across.into_raw_vec_and_offset().0
+}
+
+fn bicubic(row: &[u8], to: usize) -> Vec<u8> {
+    resized(row, to, Filter::Bicubic)
+}
+
+#[test]
+fn bilinear_rows() {
+    // Pillow 11.3, `Image.resize(..., Image.Resampling.BILINEAR)`.
+    let check = |row: &[u8], to: usize, expected: &[u8]| {
+        assert_eq!(resized(row, to, Filter::Bilinear), expected, "{row:?} to {to}");
+    };
+    check(&[0, 64, 128, 255], 8, &[0, 16, 48, 80, 112, 160, 223, 255]);
+    check(&[0, 64, 128, 255], 2, &[46, 173]);
+    check(&[0, 0, 255, 255, 0, 0, 255], 3, &[55, 165, 91]);
+    check(&[0, 0, 255, 255, 0, 0, 255], 14, &[0, 0, 0, 64, 191, 255, 255, 191, 64, 0, 0, 64, 191, 255]);
+    check(&[1, 2, 3], 3, &[1, 2, 3]);
 }
 
 #[test]

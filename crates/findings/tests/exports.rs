@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use ct_slices::pixels::{HuWindow, PngLimits, decode_png};
 use ct_volume::{Affine, Limits, Volume, nifti};
 use findings::export::{
-    coco, montage_png, overlay_png, slice_file_name, slicer_markups, write_box_mask, write_overlays,
+    box_mask, coco, montage_png, overlay_png, slice_file_name, slice_masks, slicer_markups, write_box_mask,
+    write_overlays,
 };
 use findings::{
     Entity, FINDINGS_SCHEMA, FindingOptions, Findings, FindingsError, Provenance, RESEARCH_NOTE,
     SliceAnswers, SliceBox, mask_boxes, stack_iou,
 };
-use ndarray::{Array3, ShapeBuilder};
+use ndarray::{Array2, Array3, ShapeBuilder, s};
 use serde_json::{Value, json};
 
 const SHAPE: (usize, usize, usize) = (320, 96, 12);
@@ -100,6 +101,29 @@ fn findings_of_the_study() {
     let score = found.case_tumor_score.unwrap();
     assert!((score.value - (11.0 + 10.0 + 9.0) / 60.0).abs() < 1e-12);
     assert_eq!(found.note, RESEARCH_NOTE);
+}
+
+#[test]
+fn masks_that_fill_their_boxes_are_the_box_mask() {
+    let found = found(&volume());
+    let [columns, rows] = found.study.slice_size_px;
+    let mut asked = Vec::new();
+    let filled = slice_masks(&found, |slice_idx, boxes| {
+        asked.push((slice_idx, boxes.len()));
+        let mask_of = |edges: &findings::PlaneBox| {
+            let [x, y] = edges.pixels([columns, rows]);
+            let mut mask = Array2::from_elem((rows as usize, columns as usize), false);
+            mask.slice_mut(s![y, x]).fill(true);
+            mask
+        };
+        Ok::<_, FindingsError>(boxes.iter().map(|b| mask_of(&b.box_px)).collect())
+    })
+    .unwrap();
+    assert_eq!(asked, [(3, 2), (4, 2), (5, 3), (6, 3), (7, 3), (8, 2)]);
+    let boxes = box_mask(&found).unwrap();
+    assert_eq!((filled.labels(), filled.geometry()), (boxes.labels(), boxes.geometry()));
+    let stopped = slice_masks(&found, |slice_idx, _| Err(FindingsError::SliceTwice { slice_idx }));
+    assert!(matches!(stopped, Err(FindingsError::SliceTwice { slice_idx: 3 })));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ct_slices::pixels::HuWindow;
-use ct_volume::{Limits, ReadOptions, StudyKind, detect_kind, write_atomic};
+use ct_volume::{LabelVolume, Limits, ReadOptions, StudyKind, detect_kind, nifti, write_atomic};
 use dicom_findings::{ExportOptions, MissingUids, SourceSeries, measurement_report, segmentation};
 use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
 
@@ -21,6 +21,8 @@ pub struct StudyFiles<'a> {
     pub window_hu: [f64; 2],
     /// How DICOM objects are made, of a DICOM study; none: none are.
     pub dicom: Option<ExportOptions>,
+    /// What a segmenter found in the boxes, on the grid of the study; none: no segmenter was asked.
+    pub segmentation: Option<&'a LabelVolume>,
 }
 
 /// What was written.
@@ -37,6 +39,7 @@ pub struct StudyWritten {
 /// ```text
 /// findings.json  coco.json  coco-results.json  boxes.nii.gz  findings.mrk.json
 /// overlays/slice-NNNN.png  montage.png
+/// segmentation.nii.gz                    if there is one
 /// findings-sr.dcm  findings-seg.dcm      of a DICOM study
 /// ```
 ///
@@ -82,6 +85,11 @@ pub fn write_study(
     let mask = out.join("boxes.nii.gz");
     write_box_mask(&mask, findings)?;
     write_overlays(&out.join("overlays"), volume, findings, window)?;
+    if let Some(labels) = files.segmentation {
+        let path = out.join("segmentation.nii.gz");
+        nifti::write_labels(&path, labels)?;
+        written.push(path);
+    }
     // The document is written last: where it is, the others are.
     let document = out.join("findings.json");
     findings.write(&document)?;

@@ -19,6 +19,8 @@ const PRECISION_BITS: u32 = 22;
 /// A resampling kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Filter {
+    /// A triangle over 2 samples (more when shrinking).
+    Bilinear,
     /// Keys' cubic with a = -0.5, over 4 samples (more when shrinking).
     Bicubic,
     /// Lanczos with 3 lobes, over 6 samples (more when shrinking).
@@ -29,6 +31,7 @@ impl Filter {
     /// Half the width of the kernel, in samples.
     fn support(self) -> f64 {
         match self {
+            Self::Bilinear => 1.0,
             Self::Bicubic => 2.0,
             Self::Lanczos3 => 3.0,
         }
@@ -37,6 +40,7 @@ impl Filter {
     fn weight(self, t: f64) -> f64 {
         const A: f64 = -0.5;
         match self {
+            Self::Bilinear => (1.0 - t.abs()).max(0.0),
             Self::Bicubic => {
                 let t = t.abs();
                 if t < 1.0 {

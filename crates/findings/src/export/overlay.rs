@@ -59,16 +59,22 @@ pub fn write_overlays(
     Ok(files)
 }
 
-pub(super) fn check_grid(volume: &Volume, findings: &Findings) -> Result<(), FindingsError> {
+/// Checks that a volume is on the document's grid.
+///
+/// # Errors
+/// [`FindingsError::Geometry`] if it is not.
+pub fn check_grid(volume: &Volume, findings: &Findings) -> Result<(), FindingsError> {
     Ok(findings.geometry()?.source().check_same_grid(volume.geometry(), SAME_GRID_MM)?)
 }
 
 /// The gray image of a slice.
-pub(super) fn gray_slice(
-    volume: &Volume,
-    slice_idx: usize,
-    window: HuWindow,
-) -> Result<Array2<u8>, FindingsError> {
+///
+/// # Shapes
+/// - returns `[row, column]`, in LPS axes
+///
+/// # Errors
+/// [`FindingsError::SliceIndex`]; [`FindingsError::Image`].
+pub fn gray_slice(volume: &Volume, slice_idx: usize, window: HuWindow) -> Result<Array2<u8>, FindingsError> {
     let oriented = volume.view_as(Orientation::LPS);
     let n_slices = oriented.len_of(Axis(2));
     if slice_idx >= n_slices {
