@@ -12,7 +12,7 @@ mod overlay;
 mod slicer;
 
 pub use coco::{CocoFiles, coco};
-pub use mask::{box_mask, entity_mask, write_box_mask};
+pub use mask::{box_mask, box_mask_gz, entity_mask, write_box_mask};
 pub use montage::montage_png;
 pub use overlay::{overlay_png, slice_file_name, write_overlays};
 pub use slicer::slicer_markups;
