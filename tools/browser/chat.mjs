@@ -1,344 +1,182 @@
-// The chat page in a headless browser against the scripted server: what a user does, and what must be seen.
-// `node chat.mjs [--server FILE] [--shots FOLDER]`; CHROMIUM names a browser, else /usr/bin/chromium or the
-// one that Playwright installed.
+// The chat page in a headless browser against the real server with the checkpoints that it carries.
+// `node chat.mjs [--server FILE] [--samples PREPARE_SLICES] [--shots FOLDER]`: the studies are phantoms that
+// `prepare-slices` makes, and a real one where there is shared data.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { deflateSync, crc32 } from "node:zlib";
-import { chromium } from "playwright-core";
-
-const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const option = (name, value) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : value);
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const binary = option("--server", join(target, "debug/examples/scripted_server"));
-const shots = option("--shots", null);
-if (shots) mkdirSync(shots, { recursive: true });
-
-/** A gray PNG with a bright square. */
-function png(side) {
-  const raw = Buffer.alloc((side + 1) * side);
-  for (let y = 0; y < side; y += 1) {
-    for (let x = 0; x < side; x += 1) raw[y * (side + 1) + x + 1] = x > side / 4 && x < side / 2 && y > side / 4 && y < side / 2 ? 230 : 60;
-  }
-  const crc = (bytes) => {
-    if (crc32) return crc32(bytes);
-    let c = ~0;
-    for (const byte of bytes) { c ^= byte; for (let k = 0; k < 8; k += 1) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1; }
-    return ~c >>> 0;
-  };
-  const chunk = (name, data) => {
-    const body = Buffer.concat([Buffer.from(name), data]);
-    const out = Buffer.alloc(body.length + 8);
-    out.writeUInt32BE(data.length, 0);
-    body.copy(out, 4);
-    out.writeUInt32BE(crc(body), body.length + 4);
-    return out;
-  };
-  const head = Buffer.alloc(13);
-  head.writeUInt32BE(side, 0);
-  head.writeUInt32BE(side, 4);
-  head.set([8, 0, 0, 0, 0], 8);
-  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", head), chunk("IDAT", deflateSync(raw)), chunk("IEND", Buffer.alloc(0))]);
-}
+import { join } from "node:path";
+import { option, root, run, target } from "./harness.mjs";
 
 const samples = mkdtempSync(join(tmpdir(), "chat-samples-"));
-const made = spawnSync(binary, ["--samples", samples], { encoding: "utf8" });
-assert.equal(made.status, 0, made.stderr);
-const dicom = readdirSync(join(samples, "dicom")).map((name) => join(samples, "dicom", name));
-writeFileSync(join(samples, "picture.png"), png(200));
+const made = (layout) => {
+  const options = ["phantom", "--patients", "1", "--size", "256", "--slices", "32-32", "--seed", "5", "--layout", layout, "--out", join(samples, layout)];
+  const { status, stderr } = spawnSync(option("--samples", join(target, "debug/prepare-slices")), options, { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return readdirSync(join(samples, layout), { recursive: true }).map((name) => join(samples, layout, name));
+};
+const dicom = made("nih").filter((name) => name.endsWith(".dcm"));
+const nifti = made("msd").filter((name) => /imagesTr.*\.nii\.gz$/.test(name));
+assert.equal(dicom.length, 32);
 
-const server = spawn(binary, ["--port", "0", "--token-ms", "15"], { stdio: ["ignore", "pipe", "inherit"] });
-const address = await new Promise((done, failed) => {
-  server.stdout.once("data", (data) => done(data.toString().trim()));
-  server.once("exit", () => failed(new Error("the server ended")));
-});
-
-const candidates = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const executablePath = candidates.find((path) => path && existsSync(path));
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-let passed = 0;
-const problems = [];
-try {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
-  const page = await context.newPage();
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-  page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("request", (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (origin !== address && !["blob:", "data:"].includes(protocol)) problems.push(`asked ${origin}`);
-  });
-  const test = async (name, work) => {
-    const start = Date.now();
-    try { await work(); } catch (error) {
-      if (shots) await page.screenshot({ path: join(shots, "failed.png") });
-      error.message = `${name}: ${error.message}`;
-      throw error;
-    }
-    passed += 1;
-    console.log(`ok ${name} (${Date.now() - start} ms)`);
+const binary = option("--server", join(target, "debug/chat-server"));
+await run(binary, ["--log", "warn"], async ({ page, address, problems, test, shot, words, facts, lastAnswer, answered, expected, drawn, near, saved }) => {
+  /** What the API answers to the same question about the slice in view. */
+  const answerOf = (question) => page.evaluate(async (text) => {
+    const id = performance.getEntriesByType("resource").map((entry) => entry.name.match(/studies\/([0-9a-f]{32}|example)\/slices/)?.[1]).filter(Boolean).pop();
+    const slice = document.getElementById("slice").value;
+    const content = [{ type: "image_url", image_url: { url: `study:${id}/${slice}` } }, { type: "text", text }];
+    const reply = await fetch("/v1/chat/completions", { method: "POST", body: JSON.stringify({ messages: [{ role: "user", content }] }) });
+    return reply.json();
+  }, question);
+  /** Asks by the button, and holds the page to what the API answers. */
+  const asksForPancreas = async (columns, rows) => {
+    const question = "[refer] where is the pancreas?";
+    const { choices: [{ message }], grounding } = await answerOf(question);
+    const [box] = grounding.boxes;
+    assert.equal(box.label, "pancreas");
+    await page.getByRole("button", { name: "Where is the pancreas?" }).click();
+    await answered();
+    assert.equal(await lastAnswer.locator(".raw").textContent(), message.content);
+    near(await drawn("pancreas"), await expected(columns, rows, box.box_px));
+    return box;
   };
-  const shot = async (name) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`) }); };
-  const words = (id) => page.locator(`#${id}`).textContent();
-  const facts = (text) => page.waitForFunction((t) => document.getElementById("study-facts").textContent.includes(t), text);
-  const lastAnswer = page.locator(".message.assistant").last();
-  const answered = async () => page.waitForFunction(() => !document.querySelector(".is-streaming") && document.getElementById("stop").hidden);
-  /** Where a box must be on the screen, from where the slice is. */
-  const expected = (columns, rows, [x1, y1, x2, y2], aspect = 1) => page.evaluate(([c, r, a, box]) => {
-    const { clientWidth: w, clientHeight: h } = document.getElementById("stage");
-    const k = Math.min(w / c, h / (r * a));
-    const [x, y] = [(w - c * k) / 2, (h - r * a * k) / 2];
-    return { x: x + box[0] * k, y: y + box[1] * k * a, width: (box[2] - box[0]) * k, height: (box[3] - box[1]) * k * a };
-  }, [columns, rows, aspect, [x1, y1, x2, y2]]);
-  const drawn = async (label) => page.locator(`#overlay rect.found[data-label="${label}"]`).first().evaluate((rect) => Object.fromEntries(["x", "y", "width", "height"].map((name) => [name, Number(rect.getAttribute(name))])));
-  const near = (got, want) => {
-    for (const key of Object.keys(want)) assert.ok(Math.abs(got[key] - want[key]) < 1.5, `${key}: ${got[key]} is not ${want[key]}`);
-  };
-  /** The gray of the canvas at a place of the slice. */
-  const gray = (fx, fy, columns, rows) => page.evaluate(([x, y, c, r]) => {
-    const canvas = document.getElementById("canvas");
-    const ratio = window.devicePixelRatio;
-    const { clientWidth: w, clientHeight: h } = document.getElementById("stage");
-    const k = Math.min(w / c, h / r);
-    return canvas.getContext("2d").getImageData(((w - c * k) / 2 + x * c * k) * ratio, ((h - r * k) / 2 + y * r * k) * ratio, 1, 1).data[0];
-  }, [fx, fy, columns, rows]);
 
   await test("the page says what it is", async () => {
     await page.goto(address);
-    await page.waitForFunction(() => document.getElementById("model-name").textContent.startsWith("scripted"));
+    await page.waitForFunction(() => document.getElementById("model-name").textContent.startsWith("minigpt-pancreas-nano"));
     assert.ok(await page.getByText("Research use only").first().isVisible());
-    assert.ok(await page.locator("#send").isDisabled());
-    await shot("1-start");
   });
-  await test("a picture is opened, drawn and asked about", async () => {
-    await page.setInputFiles("#file-input", join(samples, "picture.png"));
-    await facts("200 × 200 px, 1 slice");
-    await page.waitForTimeout(150);
-    assert.ok(Math.abs(await gray(0.37, 0.37, 200, 200) - 230) < 3);
-    assert.ok(Math.abs(await gray(0.75, 0.75, 200, 200) - 60) < 3);
-    await page.fill("#question", "[refer] where is the pancreas?");
-    await page.press("#question", "Enter");
-    await answered();
-    near(await drawn("pancreas"), await expected(200, 200, [76, 90, 124, 116]));
-    assert.match(await lastAnswer.textContent(), /pancreas 87 %/);
-  });
-  await test("a DICOM series is opened and scrolled by wheel, keys and slider", async () => {
+  await test("a DICOM series is opened and scrolled", async () => {
     await page.setInputFiles("#file-input", dicom);
-    await facts("DICOM: 128 × 128 px, 24 slices");
-    assert.equal(await words("slice-words"), "13 / 24");
+    await facts("DICOM: 256 × 256 px, 32 slices");
     const first = await page.locator("#canvas").evaluate((canvas) => canvas.toDataURL());
     await page.locator("#stage").hover();
     await page.mouse.wheel(0, -100);
-    await page.waitForFunction(() => document.getElementById("slice-words").textContent === "15 / 24" || document.getElementById("slice-words").textContent === "14 / 24");
-    await page.waitForTimeout(150);
-    assert.notEqual(await page.locator("#canvas").evaluate((canvas) => canvas.toDataURL()), first);
+    await page.waitForFunction(() => document.getElementById("slice-words").textContent !== "17 / 32");
     await page.locator("#stage").focus();
     await page.keyboard.press("Home");
-    assert.equal(await words("slice-words"), "1 / 24");
-    await page.keyboard.press("PageUp");
-    assert.equal(await words("slice-words"), "11 / 24");
-    await page.locator("#slice").fill("4");
-    assert.equal(await words("slice-words"), "5 / 24");
-    await page.locator("#slice").fill("12");
-  });
-  await test("windows are chosen and dragged", async () => {
-    await page.locator("#presets").getByText("Lung").click();
-    assert.match(await words("corner-window"), /W 1500\s+L -600/);
-    const center = await page.locator("#stage").boundingBox();
-    await page.mouse.move(center.x + center.width / 2, center.y + center.height / 2);
-    await page.mouse.down();
-    await page.mouse.move(center.x + center.width / 2 + 60, center.y + center.height / 2 - 20, { steps: 4 });
-    await page.mouse.up();
-    assert.doesNotMatch(await words("corner-window"), /W 1500/);
-    await page.locator("#stage").focus();
-    await page.keyboard.press("2");
-    assert.match(await words("corner-window"), /W 400\s+L 50/);
-  });
-  await test("the canvas shows what the server's PNG shows", async () => {
+    assert.equal(await words("slice-words"), "1 / 32");
+    await page.locator("#slice").fill("15");
     await page.waitForTimeout(150);
-    const differences = await page.evaluate(async () => {
-      const id = performance.getEntriesByType("resource").map((entry) => entry.name.match(/studies\/([0-9a-f]{32})\/slices/)?.[1]).filter(Boolean).pop();
-      const bitmap = await createImageBitmap(await (await fetch(`/v1/studies/${id}/slices/12.png?window=-150,250`)).blob());
-      const canvas = Object.assign(document.createElement("canvas"), { width: 128, height: 128 });
-      canvas.getContext("2d").drawImage(bitmap, 0, 0);
-      const png = canvas.getContext("2d").getImageData(0, 0, 128, 128).data;
-      const { grayTable } = await import("/assets/windows.js");
-      const hu = new Int16Array(await (await fetch(`/v1/studies/${id}/slices/12.i16`)).arrayBuffer());
-      const table = grayTable({ low: -150, high: 250 });
-      let most = 0;
-      hu.forEach((value, n) => { most = Math.max(most, Math.abs(table[value + 32768] - png[4 * n])); });
-      return most;
-    });
-    assert.equal(differences, 0);
+    assert.notEqual(await page.locator("#canvas").evaluate((canvas) => canvas.toDataURL()), first);
   });
-  await test("text is streamed and the box is at the right pixels", async () => {
-    await page.locator("#stage").focus();
-    await page.keyboard.press("0");
-    await page.getByRole("button", { name: "Where is the pancreas?" }).click();
-    await page.waitForFunction(() => {
-      const text = document.querySelector(".message.assistant:last-child .text")?.textContent ?? "";
-      return document.querySelector(".is-streaming") && text.length > 0 && text.length < 20;
+  await test("text is streamed, and the box is at the right pixels", async () => {
+    // The answer is there in a few milliseconds; what came in pieces is told by their number.
+    await page.evaluate(() => {
+      window.seen = [];
+      new MutationObserver(() => {
+        const text = document.querySelector(".is-streaming .text")?.textContent;
+        if (text && text !== window.seen.at(-1)) window.seen.push(text);
+      }).observe(document.getElementById("messages"), { childList: true, subtree: true, characterData: true });
     });
+    const box = await asksForPancreas(256, 256);
+    const [x1, y1, x2, y2] = box.box_px;
+    assert.ok(x2 - x1 > 20 && y2 - y1 > 10 && x1 > 40 && x2 < 216, `${box.box_px}`);
+    const seen = await page.evaluate(() => window.seen);
+    assert.ok(seen.length > 1 && seen.every((text, n) => n === 0 || text.startsWith(seen[n - 1])), `${seen}`);
+    await shot("answer");
+  });
+  await test("a question of one's own, yes or no, and organs", async () => {
+    await page.fill("#question", "[refer] could you tell me the location for the spleen?");
+    await page.press("#question", "Enter");
     await answered();
-    near(await drawn("pancreas"), await expected(128, 128, [0.38 * 128, 0.45 * 128, 0.62 * 128, 0.58 * 128]));
-    assert.match(await lastAnswer.locator(".raw").textContent(), /\{<38><45><62><58>\}/);
-    await shot("2-answer");
-  });
-  await test("boxes follow zoom and hide", async () => {
-    const before = await drawn("pancreas");
-    await page.locator("#stage").focus();
-    await page.keyboard.press("+");
-    assert.ok((await drawn("pancreas")).width > before.width * 1.2);
-    await page.keyboard.press("b");
-    assert.equal(await page.locator("#overlay rect.found").count(), 0);
-    await page.keyboard.press("b");
-    await page.keyboard.press("0");
-    near(await drawn("pancreas"), before);
-  });
-  await test("yes or no, grounded text, and organs", async () => {
+    assert.match(await lastAnswer.textContent(), /spleen/);
     await page.getByRole("button", { name: "Is there a tumor?" }).click();
     await answered();
-    assert.match(await lastAnswer.textContent(), /yes \(yes with probability 0\.73\)/);
-    await page.fill("#question", "[grounding] describe this image");
-    await page.click("#send");
-    await answered();
-    assert.equal(await lastAnswer.locator(".phrase").count(), 2);
-    assert.equal(await lastAnswer.locator(".text").textContent(), "liver and spleen");
+    assert.match(await lastAnswer.textContent(), /(yes|no) \(yes with probability 0\.\d\d\)/);
     await page.getByRole("button", { name: "Organs" }).click();
     await page.waitForFunction(() => document.querySelectorAll(".message.assistant .chip").length >= 5);
     await answered();
-    assert.ok(await page.locator('#overlay rect.found[data-label="spleen"]').count() > 0);
-    await shot("3-organs");
+    assert.ok(await page.locator('#overlay rect.found[data-label="liver"]').count() > 0);
   });
-  await test("a box is identified with the keyboard", async () => {
-    await page.locator("#stage").focus();
-    await page.keyboard.press("i");
-    assert.equal(await page.locator("#overlay rect.drawn").count(), 1);
-    await page.keyboard.press("ArrowRight");
-    await page.keyboard.press("Shift+ArrowDown");
-    await page.keyboard.press("Enter");
-    await answered();
-    assert.match(await page.locator(".message.user").last().textContent(), /\[identify\].*\{<41><40><61><61>\}/);
-  });
-  await test("a box is identified with the pointer", async () => {
-    await page.locator("#drags").getByText("Box").click();
-    const at = await expected(128, 128, [32, 32, 64, 64]);
-    const stage = await page.locator("#stage").boundingBox();
-    await page.mouse.move(stage.x + at.x, stage.y + at.y);
-    await page.mouse.down();
-    await page.mouse.move(stage.x + at.x + at.width, stage.y + at.y + at.height, { steps: 3 });
-    await page.mouse.up();
-    await answered();
-    assert.match(await page.locator(".message.user").last().textContent(), /\{<25><25><50><50>\}/);
-  });
-  await test("an answer is stopped, and the next one comes", async () => {
-    await page.fill("#question", "count 500");
-    await page.click("#send");
-    await page.waitForFunction(() => document.querySelector(".is-streaming .text")?.textContent.startsWith("1 2"));
-    await page.click("#stop");
-    await answered();
-    assert.match(await lastAnswer.textContent(), /stopped/);
-    await page.fill("#question", "hello");
+  await test("what was not learned is said in plain words", async () => {
+    const known = problems.length;
+    await page.fill("#question", "[refer] where is the heart?");
     await page.click("#send");
     await answered();
-    assert.match(await lastAnswer.textContent(), /synthetic abdomen/);
-    await lastAnswer.getByRole("button", { name: "Copy" }).click();
-    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /synthetic abdomen/);
+    assert.match(await lastAnswer.textContent(), /taught where the pancreas/);
+    // The browser itself notes the refused request; nothing else may be there.
+    const more = problems.splice(known);
+    assert.ok(more.every((text) => text.includes("400")), more.join());
   });
-  const saved = async (click) => {
-    const [download] = await Promise.all([page.waitForEvent("download"), click()]);
-    return [download.suggestedFilename(), readFileSync(await download.path())];
-  };
   await test("the study is looked at as a whole, and findings are kept", async () => {
-    await page.click("#run-start");
-    await page.waitForFunction(() => document.getElementById("run-words").textContent.includes("of 24"));
-    await page.locator("#findings-list button").first().waitFor();
-    assert.match(await page.locator("#strip").getAttribute("aria-label"), /highest is 0\.9/);
-    await page.locator("#slice").fill("2");
-    await page.locator("#findings-list button").first().click();
-    await page.waitForFunction(() => document.getElementById("slice-words").textContent === "13 / 24");
-    near(await drawn("tumor"), await expected(128, 128, [64, 60.16, 71.68, 67.84]));
-    const [name, bytes] = await saved(() => page.getByRole("button", { name: "Download findings.json" }).click());
-    assert.equal(name, "findings.json");
-    const findings = JSON.parse(bytes);
-    assert.equal(findings.findings[0].label, "tumor");
-    assert.match(findings.note, /research use only/);
-    const [csv] = await saved(() => page.getByRole("button", { name: "Download boxes.csv" }).click());
-    assert.equal(csv, "boxes.csv");
-    await shot("4-findings");
-  });
-  await test("image, answer and conversation are kept", async () => {
-    const [image, pixels] = await saved(() => page.click("#save-image"));
-    assert.equal(image, "slice-13.png");
-    assert.equal(pixels.toString("latin1", 1, 4), "PNG");
-    const [name, text] = await saved(() => page.click("#save-chat"));
-    assert.equal(name, "conversation.txt");
-    assert.match(text.toString(), /research use only/);
-  });
-  await test("a NIfTI file is opened, and the conversation restarts", async () => {
-    await page.setInputFiles("#file-input", join(samples, "study.nii.gz"));
-    await facts("NIfTI: 128 × 128 px, 24 slices");
     await page.click("#restart");
-    assert.equal(await page.locator(".message").count(), 0);
+    // NIH's patients are called after the organ, which is a word of these findings: left in.
+    assert.ok(!(await page.isChecked("#run-anonymize")));
+    await page.click("#run-start");
+    await page.locator("#findings-list button").first().waitFor({ timeout: 120_000 });
+    const names = await page.locator("#findings-list button").allTextContents();
+    assert.ok(names.some((name) => name.includes("pancreas")), `${names}`);
+    await page.locator("#findings-list button").first().click();
+    const [name, bytes] = await saved(() => page.getByRole("button", { name: "Download findings.json", exact: true }).click());
+    assert.equal(name, "findings.json");
+    const found = JSON.parse(bytes);
+    assert.match(found.note, /research use only/);
+    const pancreas = found.findings.find(({ label }) => label === "pancreas");
+    const [first] = found.findings;
+    await page.waitForFunction((n) => document.getElementById("slice-words").textContent === `${n} / 32`, first.key_slice + 1);
+    near(await drawn(first.label), await expected(256, 256, first.box_px));
+    assert.ok(pancreas.last_slice - pancreas.first_slice > 3);
+    for (const [file, start] of [["findings-sr.dcm", null], ["findings-seg.dcm", null], ["coco.json", "{"], ["boxes.nii.gz", "\x1f"], ["montage.png", "\x89PNG"]]) {
+      const [name, bytes] = await saved(() => page.getByRole("button", { name: `Download ${file}` }).click());
+      assert.equal(name, file);
+      if (start) assert.ok(bytes.toString("latin1").startsWith(start), file);
+      else assert.equal(bytes.toString("latin1", 128, 132), "DICM");
+    }
+  });
+  await test("a slice is saved, opened as a picture and asked about", async () => {
+    await page.locator("#slice").fill("15");
+    await page.waitForTimeout(150);
+    const bytes = await page.evaluate(async () => {
+      const id = performance.getEntriesByType("resource").map((entry) => entry.name.match(/studies\/([0-9a-f]{32})\/slices/)?.[1]).filter(Boolean).pop();
+      return [...new Uint8Array(await (await fetch(`/v1/studies/${id}/slices/15.png`)).arrayBuffer())];
+    });
+    const file = join(samples, "slice.png");
+    writeFileSync(file, Buffer.from(bytes));
+    await page.setInputFiles("#file-input", file);
+    await facts("Pictures: 256 × 256 px, 1 slice");
+    await asksForPancreas(256, 256);
+  });
+  await test("a NIfTI file is opened", async () => {
+    await page.setInputFiles("#file-input", nifti);
+    await facts("NIfTI: 256 × 256 px, 32 slices");
+    await page.locator("#slice").fill("15");
+    await asksForPancreas(256, 256);
+  });
+  await test("the example has a tumor, which is found", async () => {
+    await page.click("#restart");
+    await page.locator("#open-example").click();
+    await facts("Example (synthetic): 256 × 256 px, 40 slices");
+    await page.click("#run-start");
+    await page.locator("#findings-list button").first().waitFor({ timeout: 120_000 });
+    assert.match(await page.locator("#findings-list button").first().textContent(), /pancreatic tumor/);
+    await page.locator("#findings-list button").first().click();
+    await page.getByRole("button", { name: "Is there a tumor?" }).click();
+    await answered();
+    assert.match(await lastAnswer.textContent(), /yes/);
+    await page.getByRole("button", { name: "Where is the tumor?" }).click();
+    await answered();
+    assert.ok(await page.locator('#overlay rect.found[data-label="pancreatic tumor"]').count() > 0);
+    await shot("findings");
+  });
+  await test("the page is dark where that is wanted", async () => {
+    await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+    await page.click("#restart");
+    await page.locator("#slice").fill("23");
+    await asksForPancreas(256, 256);
+    await page.getByRole("button", { name: "Organs" }).click();
+    await page.waitForFunction(() => document.querySelectorAll(".message.assistant .chip").length >= 4);
+    await answered();
+    await shot("dark");
+    await page.emulateMedia({ colorScheme: "light" });
   });
   const shared = join(process.env.MINIGPT_PANCREAS_SHARED ?? join(root, "../shared"), "data/totalsegmentator-abdomen/dicom");
   if (existsSync(shared)) {
     await test("a real DICOM series opens", async () => {
       await page.setInputFiles("#file-input", readdirSync(shared).map((name) => join(shared, name)));
       await facts("DICOM: 512 × 512 px, 20 slices, 0.98 × 0.98 × 2.00 mm");
-      await page.getByRole("button", { name: "Where is the pancreas?" }).click();
-      await answered();
-      near(await drawn("pancreas"), await expected(512, 512, [0.38 * 512, 0.45 * 512, 0.62 * 512, 0.58 * 512]));
-      await shot("8-real");
+      await asksForPancreas(512, 512);
     });
   } else console.log("skipped: a real DICOM series opens (no shared data)");
-  await test("the example study opens", async () => {
-    await page.locator("#open-example").click();
-    await facts("Example (synthetic): 256 × 256 px, 40 slices");
-    await page.waitForTimeout(200);
-    await shot("5-example");
-  });
-  await test("a file of another kind is refused in plain words", async () => {
-    writeFileSync(join(samples, "letter.txt"), "Dear colleague");
-    const known = problems.length;
-    await page.setInputFiles("#file-input", join(samples, "letter.txt"));
-    await page.locator("#problem").waitFor();
-    assert.match(await words("problem-words"), /None of these files/);
-    // The browser itself notes the refused request; nothing else may be there.
-    const more = problems.splice(known);
-    assert.ok(more.every((text) => text.includes("400")), more.join());
-    await page.click("#problem-close");
-  });
-  await test("everything is reached with the keyboard, and has a name", async () => {
-    const seen = new Set();
-    await page.evaluate(() => document.activeElement?.blur());
-    for (let n = 0; n < 70; n += 1) {
-      await page.keyboard.press("Tab");
-      seen.add(await page.evaluate(() => document.activeElement.id || document.activeElement.name || document.activeElement.textContent.trim()));
-    }
-    for (const id of ["pick-files", "stage", "slice", "question", "temperature", "run-start"]) assert.ok(seen.has(id), `${id} of ${[...seen]}`);
-    const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input:not([hidden]), select, textarea")].filter((element) => !(element.getAttribute("aria-label") || element.textContent.trim() || element.labels?.length || element.title)).map((element) => element.outerHTML));
-    assert.deepEqual(nameless, []);
-  });
-  await test("dark, and narrow", async () => {
-    await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
-    await page.getByRole("button", { name: "Where is the pancreas?" }).click();
-    await answered();
-    await shot("6-dark");
-    await page.setViewportSize({ width: 420, height: 900 });
-    await page.waitForTimeout(150);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth + 1), "nothing is cut off");
-    await shot("7-narrow");
-  });
-  assert.deepEqual(problems, [], "no error on the console, nothing asked elsewhere");
-  console.log(`${passed} passed, 0 failed`);
-} catch (error) {
-  console.error(error);
-  console.log(`${passed} passed, 1 failed`);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-  server.kill();
-}
+});

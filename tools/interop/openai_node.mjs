@@ -1,6 +1,6 @@
 // OpenAI's own npm client, unchanged, against the chat server: chat, streams, pictures, JSON of a form, errors.
 //   (cd tools/browser && npm ci)
-//   cargo run -p chat-api --example scripted_server -- --port 8080 &
+//   chat-server --port 8080 &
 //   node tools/interop/openai_node.mjs http://127.0.0.1:8080
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -23,6 +23,9 @@ const about = (text, n = 1) => [{ role: "user", content: [...Array(n).fill({ typ
 const says = (content) => [{ role: "user", content }];
 
 const { data: [{ id: model }] } = await client.models.list();
+const scripted = model === "scripted";
+const where = about("[refer] where is the pancreas?");
+const { choices: [{ message: { content: text } }] } = await client.chat.completions.create({ model, messages: where });
 await test("models", async () => assert.equal((await client.models.retrieve(model)).id, model));
 await test("chat and usage", async () => {
   const { choices, usage } = await client.chat.completions.create({ model, messages: says("hello") });
@@ -30,30 +33,32 @@ await test("chat and usage", async () => {
   assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
 });
 await test("pictures and boxes", async () => {
-  const answer = await client.chat.completions.create({ model, messages: about("[refer] where is the pancreas?", 2), temperature: 0.6, top_p: 0.9, seed: 7 });
-  assert.equal(answer.choices[0].message.content, "{<38><45><62><58>}");
-  assert.equal(answer.grounding.boxes[0].label, "pancreas");
+  const ask = () => client.chat.completions.create({ model, messages: about("[refer] where is the pancreas?", 2), temperature: 0.6, top_p: 0.9, seed: 7 });
+  const [answer, again] = [await ask(), await ask()];
+  assert.equal(answer.choices[0].message.content, again.choices[0].message.content);
+  if (scripted) assert.equal(answer.choices[0].message.content, "{<38><45><62><58>}");
+  const { grounding: { boxes: [box] } } = await client.chat.completions.create({ model, messages: where });
+  assert.equal(box.label, "pancreas");
 });
 await test("stop and max_tokens", async () => {
-  const stopped = await client.chat.completions.create({ model, messages: says("count 50"), stop: "4" });
-  assert.equal(stopped.choices[0].message.content, "1 2 3 ");
-  const cut = await client.chat.completions.create({ model, messages: says("count 50"), max_tokens: 2 });
+  const stopped = await client.chat.completions.create({ model, messages: where, stop: "><" });
+  assert.equal(stopped.choices[0].message.content, text.split("><")[0]);
+  const cut = await client.chat.completions.create({ model, messages: where, max_tokens: 2 });
   assert.equal(cut.choices[0].finish_reason, "length");
 });
 await test("stream with usage", async () => {
-  const stream = await client.chat.completions.create({ model, messages: says("count 9"), stream: true, stream_options: { include_usage: true } });
-  let text = "";
+  const stream = await client.chat.completions.create({ model, messages: where, stream: true, stream_options: { include_usage: true } });
+  let streamed = "";
   let usage;
   for await (const chunk of stream) {
-    text += chunk.choices[0]?.delta?.content ?? "";
+    streamed += chunk.choices[0]?.delta?.content ?? "";
     usage = chunk.usage ?? usage;
   }
-  assert.equal(text, "1 2 3 4 5 6 7 8 9 ");
-  assert.equal(usage.completion_tokens, 9);
+  assert.equal(streamed, text);
+  assert.ok(usage.completion_tokens > 3);
 });
 await test("stream helper", async () => {
-  const final = await client.chat.completions.stream({ model, messages: about("[refer] the pancreas") }).finalContent();
-  assert.equal(final, "{<38><45><62><58>}");
+  assert.equal(await client.chat.completions.stream({ model, messages: where }).finalContent(), text);
 });
 await test("json_schema", async () => {
   const schema = {
@@ -62,7 +67,7 @@ await test("json_schema", async () => {
     required: ["boxes"],
     additionalProperties: false,
   };
-  const answer = await client.chat.completions.parse({ model, messages: about("the pancreas"), response_format: { type: "json_schema", json_schema: { name: "boxes", strict: true, schema } } });
+  const answer = await client.chat.completions.parse({ model, messages: about("where is the pancreas?"), response_format: { type: "json_schema", json_schema: { name: "boxes", strict: true, schema } } });
   const { boxes: [box] } = JSON.parse(answer.choices[0].message.content);
   assert.equal(box.label, "pancreas");
   assert.equal(box.box.length, 4);
@@ -70,11 +75,12 @@ await test("json_schema", async () => {
 await test("errors", async () => {
   await assert.rejects(client.chat.completions.create({ model: "x", messages: says("a") }), OpenAI.NotFoundError);
   await assert.rejects(client.chat.completions.create({ model, messages: says("a"), temperature: 9 }), OpenAI.BadRequestError);
-  await assert.rejects(client.chat.completions.create({ model, messages: says("please fail") }), OpenAI.InternalServerError);
+  if (scripted) await assert.rejects(client.chat.completions.create({ model, messages: says("please fail") }), OpenAI.InternalServerError);
+  else await assert.rejects(client.chat.completions.create({ model, messages: about("[refer] where is the heart?") }), OpenAI.BadRequestError);
 });
 await test("a stream is aborted", async () => {
-  const stream = await client.chat.completions.create({ model, messages: says("count 1000"), stream: true });
-  for await (const chunk of stream) if (chunk.choices[0]?.delta?.content?.includes("3")) break;
+  const stream = await client.chat.completions.create({ model, messages: scripted ? says("count 1000") : where, stream: true });
+  for await (const chunk of stream) if (chunk.choices[0]?.delta?.content) break;
   const answer = await client.chat.completions.create({ model, messages: says("hello") });
   assert.ok(answer.choices[0].message.content);
 });

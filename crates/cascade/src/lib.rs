@@ -64,12 +64,12 @@ pub use evaluate_stage::{
 pub use events::{CascadeEvent, Observe};
 pub use images::{Augmentation, ImageFeatures, ImageFit, ImageTable};
 pub use predict::{ImagePrediction, PredictOptions, predict};
-pub use region::{RegionSettings, StageRegion};
+pub use region::{RegionSettings, StageRegion, region_around};
 pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade};
 pub use stage::{Stage, YesNoQuestion, target_name};
 pub use study::{
     StudyFiles, StudyModels, StudyOptions, StudyPrediction, StudyWritten, predict_study, predict_volume,
-    write_study,
+    presence_question, write_study,
 };
 pub use train_stage::{
     CHECKPOINT_FOLDER, STAGE_FILE, StageOutcome, StageRecord, StageRun, TRAINING_FOLDER, train_stage,

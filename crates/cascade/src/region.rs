@@ -66,8 +66,10 @@ pub struct StageRegion {
     pub locator: PathBuf,
 }
 
-/// The region that a box of the pancreas gives; the whole image without one.
-pub(crate) fn region_around(pancreas: Option<PixelBox>, size_px: [u32; 2], margin: f64) -> BoxPx {
+/// The region that a box of the pancreas gives, its side `margin` longer sides of the box; the whole image
+/// without a box.
+#[must_use]
+pub fn region_around(pancreas: Option<PixelBox>, size_px: [u32; 2], margin: f64) -> BoxPx {
     let Some(PixelBox { x_min, y_min, x_max, y_max }) = pancreas else { return BoxPx::whole(size_px) };
     let longer = (x_max - x_min).max(y_max - y_min);
     let side = (longer * margin).max(LEAST_SHARE * f64::from(size_px[0].max(size_px[1])));

@@ -39,7 +39,7 @@ export class Run {
     byId("run-words").textContent = "waiting for the model …";
     byId("run-bar").removeAttribute("value");
     try {
-      const response = await postJson(`/v1/studies/${study.id}/run`, { organs: byId("run-organs").checked }, this.abort.signal);
+      const response = await postJson(`/v1/studies/${study.id}/run`, { organs: byId("run-organs").checked, anonymize: byId("run-anonymize").checked }, this.abort.signal);
       for await (const { event, data } of events(response)) this.take(event, JSON.parse(data), study);
     } catch (error) {
       if (error.name !== "AbortError") showProblem(error);

@@ -86,11 +86,12 @@ pub struct ServerLimits {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        let spec = PhantomSpec::new(Layout::Msd, 2024, 2).with_matrix(256).with_slices(40..=40);
+        // A patient with a tumor large enough to be seen on a third of the slices.
+        let spec = PhantomSpec::new(Layout::Msd, 2024, 10).with_matrix(256).with_slices(40..=40);
         Self {
             bearer_token: None,
             allowed_hosts: Vec::new(),
-            example: Some(ExampleStudy { spec, patient: 0 }),
+            example: Some(ExampleStudy { spec, patient: 6 }),
             limits: ServerLimits::default(),
         }
     }

@@ -10,8 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use ct_volume::dicom::{
-    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, decode_series_bytes,
-    list_instances, read_raw_elements, read_series, write_series,
+    DicomError, DicomOptions, Irregularity, SeriesTags, decode_file_bytes, decode_instances,
+    decode_raw_elements, decode_series_bytes, list_instances, read_raw_elements, read_series, write_series,
 };
 use ct_volume::{Affine, Geometry, Limits, Orientation, Volume, VolumeError, WarningCode};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -341,8 +341,24 @@ fn instances_are_in_the_order_of_the_volume() {
         let lps = slice.position_lps_mm;
         assert!((ras[0] + lps[0]).abs() + (ras[1] + lps[1]).abs() + (ras[2] - lps[2]).abs() < 1e-9);
     }
+    // The same from memory, in any order and with something else between.
+    let bytes: Vec<Vec<u8>> =
+        instances.slices.iter().rev().map(|slice| std::fs::read(&slice.path).unwrap()).collect();
+    let mut in_memory: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+    in_memory.insert(1, b"not DICOM");
+    let (again, places) = decode_instances(&in_memory, &Limits::default(), &options).unwrap();
+    assert_eq!(again.geometry, instances.geometry);
+    assert_eq!(places.len(), SHAPE[2]);
+    for ((slice, place), other) in again.slices.iter().zip(&places).zip(&instances.slices) {
+        assert_eq!(slice.position_lps_mm, other.position_lps_mm);
+        let wanted = [tags::SOP_INSTANCE_UID];
+        let of_file = read_raw_elements(&other.path, &wanted, &Limits::default()).unwrap();
+        let of_bytes = decode_raw_elements(in_memory[*place], &wanted, &Limits::default()).unwrap();
+        assert_eq!(of_bytes, of_file);
+    }
     let mut none = options;
     none.series = Some(1);
+    assert!(decode_instances(&in_memory, &Limits::default(), &none).is_err());
     assert!(list_instances(&[folder.path().to_owned()], &Limits::default(), &none).is_err());
 }
 

@@ -1,10 +1,13 @@
 //! The series that findings were made from.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use ct_volume::dicom::{DicomOptions, SliceInstance, list_instances, read_raw_elements};
-use ct_volume::{Geometry, Limits};
+use ct_volume::dicom::{
+    DicomError, DicomOptions, SeriesInstances, decode_instances, decode_raw_elements, list_instances,
+    read_raw_elements,
+};
+use ct_volume::{Geometry, Limits, VolumeError};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
@@ -45,6 +48,9 @@ const OTHERS: &[Tag] = &[
     tags::LOSSY_IMAGE_COMPRESSION_RATIO,
     tags::LOSSY_IMAGE_COMPRESSION_METHOD,
 ];
+
+/// Elements as a file has them.
+type RawElements = Vec<(Tag, Vec<u8>)>;
 
 /// UIDs that are read of each instance; where the data set has none, those of the file's meta information,
 /// which must be equal to them (PS3.10, 7.1), are taken.
@@ -117,19 +123,46 @@ impl SourceSeries {
         missing: MissingUids,
     ) -> Result<Self, DicomFindingsError> {
         let instances = list_instances(paths, limits, options)?;
-        let mut wanted: Vec<Tag> =
-            UIDS.iter().flat_map(|&(tag, meta, _)| [Some(tag), meta]).flatten().collect();
-        wanted.extend(PATIENT_AND_STUDY.iter().map(|copied| copied.tag));
-        wanted.extend(OTHERS);
+        // Frames of one file follow each other, but for interleaved ones.
+        let same_file = |a: usize, b: usize| instances.slices[a].path == instances.slices[b].path;
+        let raw = |slice_idx: usize| read_raw_elements(&instances.slices[slice_idx].path, &wanted(), limits);
+        Self::collect(&instances, &same_file, &raw, missing)
+    }
+
+    /// As [`SourceSeries::read`], of files in memory, in any order.
+    ///
+    /// # Errors
+    /// As [`SourceSeries::read`]; no path is named.
+    pub fn read_bytes(
+        files: &[&[u8]],
+        limits: &Limits,
+        options: &DicomOptions,
+        missing: MissingUids,
+    ) -> Result<Self, DicomFindingsError> {
+        let unusable =
+            |error: DicomError| VolumeError::Dicom { path: PathBuf::new(), source: Box::new(error) };
+        let (instances, places) = decode_instances(files, limits, options).map_err(unusable)?;
+        let same_file = |a: usize, b: usize| places[a] == places[b];
+        let raw = |slice_idx: usize| {
+            decode_raw_elements(files[places[slice_idx]], &wanted(), limits).map_err(unusable)
+        };
+        Self::collect(&instances, &same_file, &raw, missing)
+    }
+
+    fn collect(
+        instances: &SeriesInstances,
+        same_file: &dyn Fn(usize, usize) -> bool,
+        raw: &dyn Fn(usize) -> Result<RawElements, VolumeError>,
+        missing: MissingUids,
+    ) -> Result<Self, DicomFindingsError> {
         let mut slices = Vec::with_capacity(instances.slices.len());
         let mut first: Option<Header> = None;
-        // Frames of one file follow each other, but for interleaved ones.
-        let mut last: Option<(&Path, [String; 5])> = None;
+        let mut last: Option<[String; 5]> = None;
         for (slice_idx, slice) in instances.slices.iter().enumerate() {
             let uids = match &last {
-                Some((path, uids)) if *path == slice.path => uids.clone(),
+                Some(uids) if same_file(slice_idx - 1, slice_idx) => uids.clone(),
                 _ => {
-                    let header = Header::read(slice, slice_idx, &wanted, limits)?;
+                    let header = Header::new(raw(slice_idx)?, slice_idx)?;
                     let uids = header.uids.clone();
                     match &first {
                         Some(first) => first.check_same(&header, slice_idx)?,
@@ -138,7 +171,7 @@ impl SourceSeries {
                     uids
                 }
             };
-            last = Some((&slice.path, uids.clone()));
+            last = Some(uids.clone());
             let [class_uid, instance_uid, ..] = uids;
             let number = u32::try_from(slice.frame_idx + 1).ok();
             slices.push(SourceSlice {
@@ -164,9 +197,8 @@ impl SourceSeries {
         }
         let [_, _, study_uid, series_uid, frame_of_reference_uid] = uids;
         let is_lossy = instances.slices.iter().any(|slice| slice.is_lossy);
-        let geometry = instances.geometry;
         Ok(Self {
-            geometry,
+            geometry: instances.geometry,
             slices,
             study_uid,
             series_uid,
@@ -190,6 +222,12 @@ impl SourceSeries {
     }
 }
 
+/// Elements that are read of a file.
+fn wanted() -> Vec<Tag> {
+    let uids = UIDS.iter().flat_map(|&(tag, meta, _)| [Some(tag), meta]).flatten();
+    uids.chain(PATIENT_AND_STUDY.iter().map(|copied| copied.tag)).chain(OTHERS.iter().copied()).collect()
+}
+
 /// What is read of a file.
 struct Header {
     uids: [String; 5],
@@ -197,14 +235,8 @@ struct Header {
 }
 
 impl Header {
-    fn read(
-        slice: &SliceInstance,
-        slice_idx: usize,
-        wanted: &[Tag],
-        limits: &Limits,
-    ) -> Result<Self, DicomFindingsError> {
-        let copied: BTreeMap<Tag, Vec<u8>> =
-            read_raw_elements(&slice.path, wanted, limits)?.into_iter().collect();
+    fn new(raw: RawElements, slice_idx: usize) -> Result<Self, DicomFindingsError> {
+        let copied: BTreeMap<Tag, Vec<u8>> = raw.into_iter().collect();
         let mut uids: [String; 5] = Default::default();
         let text = |tag: Tag| {
             let bytes = copied.get(&tag).map_or(&[][..], Vec::as_slice);

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use ct_slices::pixels::{HuWindow, PngLimits, decode_png};
 use ct_volume::{Affine, Limits, Volume, nifti};
 use findings::export::{
-    box_mask, coco, montage_png, overlay_png, slice_file_name, slice_masks, slicer_markups, write_box_mask,
-    write_overlays,
+    box_mask, box_mask_gz, coco, montage_png, overlay_png, slice_file_name, slice_masks, slicer_markups,
+    write_box_mask, write_overlays,
 };
 use findings::{
     Entity, FINDINGS_SCHEMA, FindingOptions, Findings, FindingsError, Provenance, RESEARCH_NOTE,
@@ -177,6 +177,7 @@ fn the_mask_lies_on_the_input_and_gives_the_boxes_back() {
     nifti::write_volume(&input, &volume, nifti::VoxelType::Int16).unwrap();
     let path = folder.path().join("boxes.nii.gz");
     write_box_mask(&path, &found).unwrap();
+    assert_eq!(box_mask_gz(&found).unwrap(), fs_err::read(&path).unwrap());
     let mask = nifti::read_labels(&path, &Limits::default(), None).unwrap();
     let source = nifti::read_volume(&input, &Limits::default(), None).unwrap();
     assert_eq!(mask.geometry(), source.geometry(), "shape and affine, to the last bit");

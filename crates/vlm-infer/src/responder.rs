@@ -121,7 +121,8 @@ impl Responder {
         self.report.as_ref()
     }
 
-    /// Answers a question. Text is handed to `on_text` as it comes; `Break` ends a free answer.
+    /// Answers a question. Text is handed to `on_text` at every token, empty where a token brings
+    /// none; `Break` ends a free answer.
     ///
     /// # Errors
     /// - [`InferError::ReadImage`], [`InferError::LargeImage`] or [`InferError::Image`], naming the

@@ -24,15 +24,16 @@ impl<'a> TextStream<'a> {
         Self { tokenizer, tokens: Vec::new(), sent: String::new() }
     }
 
-    /// Takes a token and hands on what is certain to be text now. Tokens that the tokenizer has
-    /// not, in a larger vocabulary, are no text.
+    /// Takes a token and hands on what is certain to be text now, empty text where that is none: the
+    /// reply is how an answer is stopped. Tokens that the tokenizer has not, in a larger vocabulary,
+    /// are no text.
     pub(crate) fn push(
         &mut self,
         token: u32,
         on_text: &mut OnText<'_>,
     ) -> Result<ControlFlow<()>, TokenizerError> {
         if self.tokenizer.token(token).is_none() {
-            return Ok(ControlFlow::Continue(()));
+            return Ok(on_text(TextEvent::Append("")));
         }
         self.tokens.push(token);
         let text = decode_answer(self.tokenizer, &self.tokens)?;
@@ -53,10 +54,9 @@ impl<'a> TextStream<'a> {
 
     fn send(&mut self, text: &str, on_text: &mut OnText<'_>) -> ControlFlow<()> {
         let event = match text.strip_prefix(self.sent.as_str()) {
-            Some("") => return ControlFlow::Continue(()),
             Some(new) => TextEvent::Append(new),
             // Shorter for now: it may only be a byte sequence that is not whole yet.
-            None if self.sent.starts_with(text) => return ControlFlow::Continue(()),
+            None if self.sent.starts_with(text) => return on_text(TextEvent::Append("")),
             None => TextEvent::Replace(text),
         };
         let flow = on_text(event);
@@ -68,6 +68,21 @@ impl<'a> TextStream<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_token_asks_whether_to_go_on() {
+        let tokenizer = Tokenizer::nano();
+        let ids = tokenizer.encode_piece("a 🙂 b").unwrap();
+        let mut n_asked = 0;
+        let mut stream = TextStream::new(&tokenizer);
+        for id in ids.iter().chain([&u32::MAX]) {
+            let _ = stream.push(*id, &mut |_| {
+                n_asked += 1;
+                ControlFlow::Continue(())
+            });
+        }
+        assert_eq!(n_asked, ids.len() + 1);
+    }
 
     #[test]
     fn pieces_join_to_the_text() {

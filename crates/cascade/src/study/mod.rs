@@ -283,8 +283,10 @@ impl Asking<'_, '_> {
     }
 }
 
-/// As the small base has learned it, which knows two kidneys where the stages' questions know one.
-fn presence_question(organ: Organ) -> String {
+/// Whether a structure is to be seen, as the small base has learned it, which knows two kidneys where the
+/// stages' questions know one.
+#[must_use]
+pub fn presence_question(organ: Organ) -> String {
     let target = if organ == Organ::Kidney { "right kidney" } else { target_name(organ) };
     format!("[vqa] Based on the image, respond to this question with yes or no: is the {target} visible?")
 }

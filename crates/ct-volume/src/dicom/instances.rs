@@ -53,3 +53,15 @@ pub fn read_raw_elements(
         || -> Result<_, DicomError> { Ok(OpenFile::open_with_raw(Source::File(path), limits, tags)?.raw) };
     open().map_err(|error| at(path, error))
 }
+
+/// As [`read_raw_elements`], of a file in memory.
+///
+/// # Errors
+/// A [`DicomError`], also for a value above 256 KiB.
+pub fn decode_raw_elements(
+    bytes: &[u8],
+    tags: &[Tag],
+    limits: &Limits,
+) -> Result<Vec<(Tag, Vec<u8>)>, DicomError> {
+    Ok(OpenFile::open_with_raw(Source::Bytes(bytes), limits, tags)?.raw)
+}

@@ -27,8 +27,8 @@ mod walker;
 mod write;
 
 pub use error::{DicomError, Irregularity, SeriesInfo, SliceGap};
-pub use instances::{SeriesInstances, SliceInstance, read_raw_elements};
+pub use instances::{SeriesInstances, SliceInstance, decode_raw_elements, read_raw_elements};
 pub use options::{DicomOptions, SeriesTags};
-pub use series::{decode_file_bytes, decode_series_bytes, list_instances, read_series};
+pub use series::{decode_file_bytes, decode_instances, decode_series_bytes, list_instances, read_series};
 pub use source::is_dicom;
 pub use write::{decimal_string, write_series};

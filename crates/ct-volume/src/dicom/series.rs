@@ -110,13 +110,44 @@ pub fn decode_series_bytes(
     limits: &Limits,
     options: &DicomOptions,
 ) -> Result<Volume, DicomError> {
+    let collection = collect_bytes(files, limits)?;
+    let volume = collection.choose(options.series).and_then(|choice| read_chosen(choice, limits, options));
+    volume.map_err(|(_, error)| error)
+}
+
+/// As [`list_instances`], of files in memory, in any order; beside each slice stands the place of its file
+/// among `files`, and its path is empty. Files that are not DICOM are left out.
+///
+/// # Errors
+/// As [`decode_series_bytes`].
+pub fn decode_instances(
+    files: &[&[u8]],
+    limits: &Limits,
+    options: &DicomOptions,
+) -> Result<(SeriesInstances, Vec<usize>), DicomError> {
+    let collection = collect_bytes(files, limits)?;
+    let listed = collection.choose(options.series).and_then(|choice| {
+        let reader = SeriesReader { series: choice.series, limits, options };
+        let grid = reader.arrange(&mut Vec::new())?;
+        let instances = reader.instances(&grid)?;
+        Ok((instances, reader.sources(&grid)))
+    });
+    let (instances, sources) = listed.map_err(|(_, error)| error)?;
+    let place = |source: Source<'_>| match source {
+        Source::Bytes(bytes) => files.iter().position(|file| std::ptr::eq(*file, bytes)),
+        Source::File(_) => None,
+    };
+    let places = sources.into_iter().filter_map(place).collect();
+    Ok((instances, places))
+}
+
+fn collect_bytes<'a>(files: &[&'a [u8]], limits: &Limits) -> Result<Collection<'a>, DicomError> {
     Limits::check("number of files", files.len() as u64, limits.max_files)?;
     let mut collection = Collection::default();
     for bytes in files {
         collection.add(Source::Bytes(bytes), limits)?;
     }
-    let volume = collection.choose(options.series).and_then(|choice| read_chosen(choice, limits, options));
-    volume.map_err(|(_, error)| error)
+    Ok(collection)
 }
 
 /// Puts what the operating system and the limits say where callers look for it.
@@ -276,6 +307,12 @@ impl<'a> SeriesReader<'a, '_> {
             }
         };
         Ok(SeriesInstances { geometry, slices: grid.order.iter().map(slice).collect() })
+    }
+
+    /// The file of each slice of the grid.
+    fn sources(&self, grid: &Grid) -> Vec<Source<'a>> {
+        let places = self.places();
+        grid.order.iter().map(|&slice| self.series.files[places[slice].file].source).collect()
     }
 
     /// Decodes every slice into its place.

@@ -48,4 +48,4 @@ pub use read::{
     decode_labels, decode_volume, decode_volume_into, is_nifti, read_header, read_labels, read_volume,
     read_volume_into,
 };
-pub use write::{VoxelType, write_labels, write_volume};
+pub use write::{VoxelType, labels_gz, write_labels, write_volume};

@@ -54,14 +54,25 @@ pub fn write_volume(path: &Path, volume: &Volume, voxel_type: VoxelType) -> Resu
 /// # Errors
 /// [`VolumeError::Write`]; [`VolumeError::Nifti`] with [`NiftiError::AxisTooLong`].
 pub fn write_labels(path: &Path, labels: &LabelVolume) -> Result<(), VolumeError> {
+    write(path, encode_labels(labels).map_err(|error| error.at(path))?)
+}
+
+/// The bytes of a mask's `.nii.gz` file, as [`write_labels`] writes it.
+///
+/// # Errors
+/// [`NiftiError::AxisTooLong`].
+pub fn labels_gz(labels: &LabelVolume) -> Result<Vec<u8>, NiftiError> {
+    Ok(compress(&encode_labels(labels)?))
+}
+
+fn encode_labels(labels: &LabelVolume) -> Result<Vec<u8>, NiftiError> {
     let (array, geometry) = (labels.labels(), labels.geometry());
     let largest = array.iter().copied().max().unwrap_or(0);
-    let bytes = if largest <= u16::from(u8::MAX) {
+    if largest <= u16::from(u8::MAX) {
         encode(array, geometry, Datatype::Uint8, |label| [label.to_le_bytes()[0]])
     } else {
         encode(array, geometry, Datatype::Uint16, u16::to_le_bytes)
-    };
-    write(path, bytes.map_err(|error| error.at(path))?)
+    }
 }
 
 fn write(path: &Path, bytes: Vec<u8>) -> Result<(), VolumeError> {

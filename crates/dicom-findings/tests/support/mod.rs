@@ -41,7 +41,14 @@ pub fn read_volume(folder: &Path) -> Volume {
 
 pub fn read_source(folder: &Path) -> Result<SourceSeries, DicomFindingsError> {
     let paths = [folder.to_owned()];
-    SourceSeries::read(&paths, &Limits::default(), &DicomOptions::default(), MissingUids::Refuse)
+    let (limits, options) = (Limits::default(), DicomOptions::default());
+    let read = SourceSeries::read(&paths, &limits, &options, MissingUids::Refuse);
+    let files: Vec<Vec<u8>> =
+        fs_err::read_dir(folder).unwrap().map(|entry| fs_err::read(entry.unwrap().path()).unwrap()).collect();
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    let in_memory = SourceSeries::read_bytes(&files, &limits, &options, MissingUids::Refuse);
+    assert_eq!(in_memory.as_ref().ok(), read.as_ref().ok(), "from memory as from files");
+    read
 }
 
 /// Pancreas, a tumor with a gap in it, and a spleen that overlaps the pancreas.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ct_volume::{LabelVolume, Limits, nifti};
+use ct_volume::{LabelVolume, Limits, VolumeError, nifti};
 use ndarray::{Array2, Array3, ShapeBuilder, s};
 
 use crate::document::Findings;
@@ -78,6 +78,15 @@ pub fn entity_mask(findings: &Findings, entity: &Entity) -> Result<LabelVolume, 
 /// As [`box_mask`]; [`FindingsError::Volume`].
 pub fn write_box_mask(path: &Path, findings: &Findings) -> Result<(), FindingsError> {
     Ok(nifti::write_labels(path, &box_mask(findings)?)?)
+}
+
+/// The bytes of [`box_mask`]'s `.nii.gz` file, as [`write_box_mask`] writes it.
+///
+/// # Errors
+/// As [`box_mask`]; [`FindingsError::Volume`] for an axis that NIfTI-1 cannot hold.
+pub fn box_mask_gz(findings: &Findings) -> Result<Vec<u8>, FindingsError> {
+    let unusable = |error| VolumeError::Nifti { path: "boxes.nii.gz".into(), source: error };
+    Ok(nifti::labels_gz(&box_mask(findings)?).map_err(unusable)?)
 }
 
 /// When an entity is painted: large organs first, the tumor last.

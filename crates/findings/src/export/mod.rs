@@ -12,7 +12,7 @@ mod overlay;
 mod slicer;
 
 pub use coco::{CocoFiles, coco};
-pub use mask::{box_mask, entity_mask, slice_masks, write_box_mask};
+pub use mask::{box_mask, box_mask_gz, entity_mask, slice_masks, write_box_mask};
 pub use montage::montage_png;
 pub use overlay::{check_grid, gray_slice, overlay_png, slice_file_name, write_overlays};
 pub use slicer::slicer_markups;
