@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::tensor::Device;
-use cascade::{BoxFrom, StageRecord};
+use cascade::{BoxFrom, Stage, StageRecord};
 use chat_api::{ModelError, Sampling};
 use vlm_infer::{AnswerMode, InferError, Question, Responder, Response, TextEvent};
 use vlm_model::{GenerationOptions, GroundedOptions, Precision};
-use vlm_prompt::{BoxFormat, PixelBox, Tokenizer};
+use vlm_prompt::{Answer, BoxFormat, PixelBox, Tokenizer, classification_answer};
 
 /// Told new text; after `Break` no further token is computed.
 pub(super) type Emit<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
@@ -55,7 +55,36 @@ impl Expert {
         question: &Question,
         on_text: &mut dyn FnMut(TextEvent<'_>) -> ControlFlow<()>,
     ) -> Result<Response, ModelError> {
-        self.responder.respond(question, on_text).map_err(failed)
+        let mut response = self.responder.respond(question, on_text).map_err(failed)?;
+        self.set_right(question, &mut response)?;
+        Ok(response)
+    }
+
+    /// Lets the answer to the stage's own question follow the probability that validation patients set
+    /// right, as the cascade does.
+    fn set_right(&self, question: &Question, response: &mut Response) -> Result<(), ModelError> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let (prompt, Answer::YesNo(stated)) = (&record.prompt, &response.answer) else { return Ok(()) };
+        let own = || Stage::TumorYesNo.evaluation_question("", prompt.instructions, prompt.yes_no_question);
+        let (Some(scaling), Some(of_answer)) = (prompt.yes_no_scaling, response.probability) else {
+            return Ok(());
+        };
+        if question.mode != AnswerMode::GroundedYesNo || question.text != own() {
+            return Ok(());
+        }
+        let probability = scaling.apply(if *stated { of_answer } else { 1.0 - of_answer });
+        let yes = probability > 0.5;
+        if yes != *stated {
+            let word = classification_answer(yes);
+            response.tokens = self
+                .tokenizer()
+                .encode_piece(word)
+                .map_err(|_| ModelError::Failed { reason: "the answer cannot be written".to_owned() })?;
+            response.text = word.to_owned();
+        }
+        response.answer = Answer::YesNo(yes);
+        response.probability = Some(if yes { probability } else { 1.0 - probability });
+        Ok(())
     }
 
     /// The box of an answer in px of what was shown; none for "nothing is there".
