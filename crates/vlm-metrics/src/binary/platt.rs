@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn answers_that_say_no_too_often_are_set_right() {
         let mut scored: Vec<(bool, f64)> = (0..20).map(|n| (true, 0.25 + f64::from(n) * 0.01)).collect();
-        scored.extend((0..20).map(|n| (false, 0.05 + f64::from(n) * 0.01)));
+        scored.extend((0..20).map(|n| (false, 0.05 + f64::from(n) * 0.008)));
         let line = PlattScaling::fit(&scored).unwrap();
         let n_right = scored.iter().filter(|(truth, p)| (line.apply(*p) > 0.5) == *truth).count();
         assert_eq!(n_right, 40, "{line:?}");
