@@ -332,12 +332,14 @@ impl Responder {
             };
             let max = f64::from(format.max_value());
             let place = |mean: f64, side: u32| (mean + offset) / max * f64::from(side);
-            response.mean_box_px = Some(PixelBox {
+            let mean = PixelBox {
                 x_min: place(x_min.mean, width),
                 y_min: place(y_min.mean, height),
                 x_max: place(x_max.mean, width),
                 y_max: place(y_max.mean, height),
-            });
+            };
+            // Edges that are told apart badly, such as those of two places, may have means in no order.
+            response.mean_box_px = Some(mean).filter(|b| b.x_min < b.x_max && b.y_min < b.y_max);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub struct Response {
     /// The box in pixels of the image it belongs to; none for the zero box, which says that
     /// nothing is there.
     pub box_px: Option<PixelBox>,
-    /// The box of the mean values, finer than the grid; grounded boxes only.
+    /// The box of the mean values, finer than the grid; of grounded boxes, where the means are in order.
     pub mean_box_px: Option<PixelBox>,
     /// Columns and rows of the image that the box belongs to.
     pub image_size_px: Option<[u32; 2]>,
