@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ModuleMapper, Param};
@@ -23,6 +24,9 @@ pub struct TowerScores {
     pub box_iou: Vec<f32>,
 }
 
+/// Held while heads are drawn.
+static HEADS: Mutex<()> = Mutex::new(());
+
 /// Trains the tower and the norm after it, and returns the model with them.
 ///
 /// # Errors
@@ -37,8 +41,12 @@ pub fn train_tower(
     on_event: &mut dyn FnMut(PretrainEvent),
 ) -> Result<(MiniGpt, TowerScores), PretrainError> {
     recipe.check()?;
-    device.seed(recipe.seed);
-    let mut dense = DenseModel::new(&model, device).map(&mut Learn);
+    let mut dense = {
+        // A device's random numbers are one stream for the whole process.
+        let _alone = HEADS.lock().unwrap_or_else(PoisonError::into_inner);
+        device.seed(recipe.seed);
+        DenseModel::new(&model, device).map(&mut Learn)
+    };
     let mut optimizer = AdamWConfig::new()
         .with_beta_2(0.98)
         .with_weight_decay(0.05)
