@@ -17,6 +17,10 @@ use crate::uid::derived;
 const MIN_VALUE: usize = 5;
 /// Shortest part of a name that is looked for among the words of texts.
 const MIN_WORD: usize = 3;
+/// Words that objects hold whoever the patient is: structures, and what the parts of a model are called. Data sets
+/// name their patients by them (`PANCREAS_0001`), and they tell nobody.
+const OWN_WORDS: [&str; 9] =
+    ["pancreas", "pancreatic", "tumor", "liver", "right", "kidney", "spleen", "study", "box"];
 
 /// A UID of the source as the object has it.
 pub(crate) fn shown_uid<'a>(identity: &Identity, uid: &'a str) -> Cow<'a, str> {
@@ -88,7 +92,9 @@ pub(crate) fn check(
             let text = text.to_lowercase();
             let same_word = |part: &str| words(&text).any(|word| word == part);
             let whole = if value.len() >= MIN_VALUE { text.contains(&value) } else { same_word(&value) };
-            whole || (copied.vr == VR::PN && words(&value).any(same_word))
+            whole
+                || (copied.vr == VR::PN
+                    && words(&value).filter(|word| !OWN_WORDS.contains(word)).any(same_word))
         };
         if let Some((what, _)) = texts.iter().find(|(_, text)| is_held(text)) {
             return Err(DicomFindingsError::Identifier { what, name: copied.name });

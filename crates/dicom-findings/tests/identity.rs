@@ -162,6 +162,28 @@ fn texts_that_tell_are_refused() {
 }
 
 #[test]
+fn a_data_set_may_name_patients_by_what_is_found() {
+    let (folder, files) = planted();
+    for file in &files {
+        set(file, tags::PATIENT_NAME, VR::PN, PrimitiveValue::from("PANCREAS_0001"));
+        set(file, tags::PATIENT_ID, VR::LO, PrimitiveValue::from("PANCREAS_0001"));
+    }
+    let (volume, source) = (read_volume(folder.path()), read_source(folder.path()).unwrap());
+    let report = |text: &str| {
+        let provenance =
+            Provenance { versions: BTreeMap::from([("study".into(), text.into())]), ..Provenance::default() };
+        measurement_report(&found(&volume, provenance), &source, &anonymous(KEY))
+    };
+    let written = report("x").unwrap();
+    assert!(!holds(&written, b"PANCREAS_0001") && holds(&written, b"pancreas"));
+    assert!(matches!(
+        report("of pancreas_0001"),
+        Err(DicomFindingsError::Identifier { what: "provenance", name: "PatientName" | "PatientID" })
+    ));
+    assert!(report("patient 0001").is_err(), "the number of such a name tells");
+}
+
+#[test]
 fn series_that_cannot_be_referred_to_are_refused() {
     let refused = |tag: Tag, vr: VR, value: &str, n_files: usize| {
         let (folder, files) = planted();
