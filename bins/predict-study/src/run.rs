@@ -74,6 +74,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         let missing = written.derived_uids.join(", ");
         note(&format!("the series lacks {missing}: DICOM files hold UIDs made from its instances"));
     }
+    if let Some(reason) = &written.no_report {
+        note(&format!("no findings-sr.dcm: {reason}"));
+    }
     if args.json {
         bin_support::json(&serde_json::to_value(&predicted.findings)?)?;
     } else {

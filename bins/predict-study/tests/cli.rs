@@ -104,6 +104,23 @@ fn a_study_becomes_findings_and_files() {
 }
 
 #[test]
+fn a_sagittal_series_has_every_file_but_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (series, out) = (folder.path().join("series"), folder.path().join("out"));
+    let volume = ct_volume::read_study(&study().join("study.nii.gz"), &ReadOptions::default()).unwrap();
+    let sagittal = volume.reoriented("PSR".parse().unwrap());
+    let tags = SeriesTags { patient: "x".into(), uid_root: "2.25.4713".into(), slice_thickness_mm: 3.0 };
+    write_series(&series, &sagittal, &tags).unwrap();
+    let run = predict_study(&[series.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("no findings-sr.dcm"), "{}", text(&run.stderr));
+    let mut expected = FILES.map(str::to_owned).to_vec();
+    expected.push("findings-seg.dcm".to_owned());
+    expected.sort();
+    assert_eq!(names(&out), expected);
+}
+
+#[test]
 fn a_segmenter_gives_masks_beside_the_boxes() {
     let out = tempfile::tempdir().unwrap();
     let to = |name: &str| out.path().join(name).to_str().unwrap().to_owned();

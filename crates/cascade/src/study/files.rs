@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ct_slices::pixels::HuWindow;
 use ct_volume::{LabelVolume, Limits, ReadOptions, StudyKind, detect_kind, nifti, write_atomic};
-use dicom_findings::{ExportOptions, MissingUids, SourceSeries, measurement_report, segmentation};
+use dicom_findings::{
+    DicomFindingsError, ExportOptions, MissingUids, SourceSeries, measurement_report, segmentation,
+};
 use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
 
 use super::StudyPrediction;
@@ -32,6 +34,8 @@ pub struct StudyWritten {
     pub files: Vec<PathBuf>,
     /// UIDs that the source lacks and DICOM objects hold made-up ones for.
     pub derived_uids: Vec<&'static str>,
+    /// Why a DICOM study has no report: its images are not the slices of the findings.
+    pub no_report: Option<String>,
 }
 
 /// Writes every file of a study's findings.
@@ -40,7 +44,7 @@ pub struct StudyWritten {
 /// findings.json  coco.json  coco-results.json  boxes.nii.gz  findings.mrk.json
 /// overlays/slice-NNNN.png  montage.png
 /// segmentation.nii.gz                    if there is one
-/// findings-sr.dcm  findings-seg.dcm      of a DICOM study
+/// findings-sr.dcm  findings-seg.dcm      of a DICOM study; no report of a series that is not axial
 /// ```
 ///
 /// # Errors
@@ -63,7 +67,7 @@ pub fn write_study(
         Ok(())
     };
     // What may be refused comes first, so that nothing is half-written.
-    let (mut objects, mut derived_uids) = (Vec::new(), Vec::new());
+    let (mut objects, mut derived_uids, mut no_report) = (Vec::new(), Vec::new(), None);
     if let Some(options) = &files.dicom
         && detect_kind(files.input)? == StudyKind::Dicom
     {
@@ -71,7 +75,11 @@ pub fn write_study(
         let paths = [files.input.to_owned()];
         let source = SourceSeries::read(&paths, &Limits::default(), &read.dicom, MissingUids::Derive)?;
         derived_uids.extend_from_slice(source.derived_uids());
-        objects.push(("findings-sr.dcm", measurement_report(findings, &source, options)?));
+        match measurement_report(findings, &source, options) {
+            Ok(report) => objects.push(("findings-sr.dcm", report)),
+            Err(reason @ DicomFindingsError::NotAxial { .. }) => no_report = Some(reason.to_string()),
+            Err(error) => return Err(error.into()),
+        }
         objects.extend(segmentation(findings, &source, options)?.map(|bytes| ("findings-seg.dcm", bytes)));
     }
     for (name, bytes) in &objects {
@@ -94,5 +102,5 @@ pub fn write_study(
     let document = out.join("findings.json");
     findings.write(&document)?;
     written.extend([mask, out.join("overlays"), document]);
-    Ok(StudyWritten { files: written, derived_uids })
+    Ok(StudyWritten { files: written, derived_uids, no_report })
 }
