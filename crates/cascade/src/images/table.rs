@@ -43,6 +43,30 @@ impl ImageFit {
             Self::HideSize => "hide_size",
         }
     }
+
+    /// An image, or a part of one, as the model's square. Letterboxes are gray, as all slices are; colors are
+    /// stretched.
+    ///
+    /// # Shapes
+    /// - `shown`: `[height, width, 1 or 3]`
+    /// - returns `[size, size, 1 or 3]`
+    ///
+    /// # Errors
+    /// [`PixelError`] for an image without pixels.
+    pub fn square(self, shown: ArrayView3<'_, u8>, size: usize) -> Result<Array3<u8>, PixelError> {
+        let gray = (shown.len_of(Axis(2)) == 1).then(|| shown.index_axis(Axis(2), 0));
+        match (self, gray) {
+            (Self::Native, Some(gray)) if gray.nrows().max(gray.ncols()) <= size => {
+                Ok(centered(gray, size).insert_axis(Axis(2)))
+            }
+            (Self::Letterbox | Self::Native, Some(gray)) => Ok(letterbox(gray, size)?.insert_axis(Axis(2))),
+            (Self::HideSize, _) => {
+                let small = resize(shown, HIDDEN_SIZE_PX, HIDDEN_SIZE_PX, Filter::Bicubic)?;
+                resize(small.view(), size, size, Filter::Bicubic)
+            }
+            _ => resize(shown, size, size, Filter::Bicubic),
+        }
+    }
 }
 
 /// Side that [`ImageFit::HideSize`] goes through.
@@ -289,30 +313,7 @@ impl ImageTable {
         let refused = |source| self.image_error(image, source);
         let size = self.size_px;
         let shown = self.shown(image)?;
-        // Letterboxes are gray; so are all slices. Colors are stretched.
-        let is_gray = shown.len_of(Axis(2)) == 1;
-        let gray = is_gray.then(|| shown.index_axis(Axis(2), 0));
-        let squared = match (fit, gray) {
-            (ImageFit::Letterbox, Some(gray)) => {
-                letterbox(gray.view(), size).map_err(refused)?.insert_axis(Axis(2))
-            }
-            (ImageFit::Native, Some(gray)) => {
-                let (height, width) = gray.dim();
-                let fits = height.max(width) <= size;
-                let squared = if fits {
-                    centered(gray, size)
-                } else {
-                    letterbox(gray.view(), size).map_err(refused)?
-                };
-                squared.insert_axis(Axis(2))
-            }
-            (ImageFit::HideSize, _) => {
-                let small =
-                    resize(shown.view(), HIDDEN_SIZE_PX, HIDDEN_SIZE_PX, Filter::Bicubic).map_err(refused)?;
-                resize(small.view(), size, size, Filter::Bicubic).map_err(refused)?
-            }
-            _ => resize(shown.view(), size, size, Filter::Bicubic).map_err(refused)?,
-        };
+        let squared = fit.square(shown.view(), size).map_err(refused)?;
         let channels = squared.len_of(Axis(2));
         let bytes = squared.as_standard_layout().iter().copied().collect();
         Ok(Square { bytes, channels })
