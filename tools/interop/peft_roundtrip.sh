@@ -10,21 +10,9 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-if [ $# -gt 0 ]; then
-  mkdir -p "$1"
-  dir=$(cd "$1" && pwd)
-else
-  dir=$(mktemp -d)
-  trap 'rm -rf "$dir"' EXIT
-fi
-
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$dir/venv/bin/python
-  if [ ! -x "$PYTHON" ]; then
-    python3 -m venv "$dir/venv"
-    "$PYTHON" -m pip install --quiet torch transformers peft safetensors
-  fi
-fi
+source "$root/tools/interop/python.sh"
+work_folder "$@"
+python_with "$dir" torch transformers peft safetensors
 
 logits() {
   cargo run --quiet --manifest-path "$root/Cargo.toml" -p vlm-model --example interop_logits -- "$@"

@@ -12,21 +12,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 dicom=$(cd "${1:?a folder with one DICOM series}" && pwd)
 patients=${3:-16}
-if [ $# -gt 1 ]; then
-  mkdir -p "$2"
-  dir=$(cd "$2" && pwd)
-else
-  dir=$(mktemp -d)
-  trap 'rm -rf "$dir"' EXIT
-fi
-
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$dir/venv/bin/python
-  if [ ! -x "$PYTHON" ]; then
-    python3 -m venv "$dir/venv"
-    "$PYTHON" -m pip install --quiet pydicom==3.0.2 highdicom==0.28.2 nibabel==5.4.2 pycocotools==2.0.11
-  fi
-fi
+source "$root/tools/interop/python.sh"
+work_folder "${@:2:1}"
+python_with "$dir" pydicom==3.0.2 highdicom==0.28.2 nibabel==5.4.2 pycocotools==2.0.11
 
 run() {
   local name=$1
