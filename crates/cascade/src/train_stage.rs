@@ -134,6 +134,7 @@ pub fn train_stage(
         let reason = format!("no training slice has the task `{}`", stage.task());
         return Err(CascadeError::NoSamples { stage: stage.name(), part: "training", reason });
     }
+    let mut prompt = PromptConfig { yes_no_views: settings.views, ..config.prompt };
     let sources = sources(stage, config, settings, samples, images);
     let mut training = settings.training.clone();
     if samples.validation.is_empty() {
@@ -163,14 +164,14 @@ pub fn train_stage(
         let mut answerer = ModelAnswerer::new(
             model,
             &start.tokenizer,
-            config.prompt,
+            prompt,
             &mut images,
             config.evaluation.batch_size,
             &mut quiet,
             &never,
         )?;
         let most = config.evaluation.validation_samples;
-        Ok(validation_score(&mut answerer, stage, &config.prompt, &samples.validation, most, config.seed)?)
+        Ok(validation_score(&mut answerer, stage, &prompt, &samples.validation, most, config.seed)?)
     };
     let validates = training.validate_every.is_some();
     let outcome = train(TrainingRun {
@@ -203,7 +204,6 @@ pub fn train_stage(
         }
         None => (outcome.model, outcome.step, None),
     };
-    let mut prompt = config.prompt;
     if settings.calibrate {
         images.begin(&model)?;
         let mut quiet = |_, _| {};

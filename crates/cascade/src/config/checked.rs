@@ -114,6 +114,8 @@ pub struct StageConfig {
     pub image_fit: ImageFit,
     /// What of them is shown; none: all.
     pub region: Option<RegionSettings>,
+    /// Fixed views that its answers are averaged over ([`PromptConfig::yes_no_views`]).
+    pub views: u32,
     /// Whether validation patients set its probabilities of yes right.
     pub calibrate: bool,
     /// Other questions and answers that it learns too.
@@ -261,11 +263,6 @@ impl TryFrom<CascadeFile> for CascadeConfig {
                 "expected 0 or more and below 1",
             ));
         }
-        let most = u32::try_from(LOOKS.len()).unwrap_or(1);
-        if !(1..=most).contains(&prompt.yes_no_views) {
-            let reason = format!("expected 1 to {most}");
-            return Err(CascadeError::setting("prompt.yes_no_views", prompt.yes_no_views, reason));
-        }
         let mut stages = BTreeMap::new();
         let written = [
             (Stage::PancreasBox, &file.stages.pancreas_box),
@@ -323,6 +320,11 @@ fn stage_config(
     if let Some(region) = &written.region {
         region.check(stage, &format!("{field}.region"))?;
     }
+    let (views, most) = (written.views.unwrap_or(1), u32::try_from(LOOKS.len()).unwrap_or(1));
+    if !(1..=most).contains(&views) || (stage.is_box() && views != 1) {
+        let reason = format!("expected 1 to {most}, of boxes 1");
+        return Err(CascadeError::setting(format!("{field}.views"), views, reason));
+    }
     if stage.is_box() && written.calibrate {
         let field = format!("{field}.calibrate");
         return Err(CascadeError::setting(field, true, "only yes and no have a probability to set right"));
@@ -340,6 +342,7 @@ fn stage_config(
         datasets: written.datasets.clone(),
         image_fit: written.image_fit,
         region: written.region.clone(),
+        views,
         calibrate: written.calibrate,
         conversations: written.conversations.clone(),
         augmentation,
@@ -395,7 +398,7 @@ impl From<PromptFile> for PromptConfig {
             prune: file.prune.unwrap_or(GroundedOptions::default().prune),
             box_from: file.box_from.unwrap_or(if is_reference { BoxFrom::Grid } else { BoxFrom::Mean }),
             yes_no_question: file.yes_no_question,
-            yes_no_views: file.yes_no_views.unwrap_or(1),
+            yes_no_views: 1,
             yes_no_scaling: None,
         }
     }

@@ -54,8 +54,6 @@ pub(super) struct PromptFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prune: Option<f64>,
     pub(super) yes_no_question: YesNoQuestion,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) yes_no_views: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -81,6 +79,8 @@ pub(super) struct StageFile {
     pub(super) image_fit: ImageFit,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<RegionSettings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) views: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) calibrate: bool,
     pub(super) goal: Goal,

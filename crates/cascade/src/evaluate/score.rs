@@ -91,8 +91,7 @@ pub fn validation_score(
     most: usize,
     seed: u64,
 ) -> Result<f64, CascadeError> {
-    let chosen = drawn(samples, most, seed);
-    let replies = ask(answerer, stage, &chosen, &questions(stage, prompt, &chosen))?;
+    let (chosen, replies) = ask_drawn(answerer, stage, prompt, samples, most, seed)?;
     if stage.is_box() {
         let cases = detection_cases(&chosen, &replies);
         return Ok(mean_over_targets(&cases).unwrap_or(0.0));
@@ -113,14 +112,24 @@ pub(crate) fn yes_probabilities(
     most: usize,
     seed: u64,
 ) -> Result<Vec<(bool, f64)>, CascadeError> {
-    let chosen = drawn(samples, most, seed);
-    let replies = ask(answerer, stage, &chosen, &questions(stage, prompt, &chosen))?;
+    let (chosen, replies) = ask_drawn(answerer, stage, prompt, samples, most, seed)?;
     let scored = chosen.iter().zip(replies);
     Ok(scored.filter_map(|(sample, reply)| sample.is_yes().zip(reply.yes_probability)).collect())
 }
 
-fn drawn(samples: &[StageSample], most: usize, seed: u64) -> Vec<StageSample> {
-    evenly_drawn(samples.len(), most, seed).into_iter().map(|place| samples[place].clone()).collect()
+/// Asks about so many samples at most, the same ones each time.
+fn ask_drawn(
+    answerer: &mut dyn Answerer,
+    stage: Stage,
+    prompt: &PromptConfig,
+    samples: &[StageSample],
+    most: usize,
+    seed: u64,
+) -> Result<(Vec<StageSample>, Vec<Reply>), CascadeError> {
+    let chosen: Vec<StageSample> =
+        evenly_drawn(samples.len(), most, seed).into_iter().map(|place| samples[place].clone()).collect();
+    let replies = ask(answerer, stage, &chosen, &questions(stage, prompt, &chosen))?;
+    Ok((chosen, replies))
 }
 
 fn mean_over_targets(cases: &[DetectionCase]) -> Option<f64> {
