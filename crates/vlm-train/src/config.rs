@@ -92,6 +92,10 @@ pub struct TrainingConfig {
     /// Largest norm of all gradients together; none: no clipping, as published.
     #[serde(default)]
     pub max_norm: Option<f64>,
+    /// Weight, at each update, of the mean of the weights so far (0.99: over about a hundred updates). The mean
+    /// is what is validated and chosen; none: the weights themselves.
+    #[serde(default)]
+    pub weight_mean: Option<f64>,
     /// What is trained.
     #[serde(default)]
     pub trainable: TrainableParts,
@@ -151,6 +155,7 @@ impl TrainingConfig {
             accumulation: Accumulation::default(),
             mix: MixMode::default(),
             max_norm: None,
+            weight_mean: None,
             trainable: TrainableParts::default(),
             recompute_blocks: false,
             max_txt_len: default_max_txt_len(),
@@ -200,6 +205,9 @@ impl TrainingConfig {
         }
         if let Some(norm) = self.max_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
             return Err(setting("max_norm", norm, "expected a finite number above 0"));
+        }
+        if let Some(decay) = self.weight_mean.filter(|decay| !(*decay > 0.0 && *decay < 1.0)) {
+            return Err(setting("weight_mean", decay, "expected a number above 0 and below 1"));
         }
         if let Some(stopping) = self.early_stopping {
             crate::error::check_not_negative("early_stopping.min_delta", stopping.min_delta)?;
@@ -256,6 +264,8 @@ mod tests {
             ("log_every", TrainingConfig { log_every: 0, ..ok.clone() }),
             ("max_norm", TrainingConfig { max_norm: Some(0.0), ..ok.clone() }),
             ("validate_every", TrainingConfig { validate_every: Some(0), ..ok.clone() }),
+            ("weight_mean", TrainingConfig { weight_mean: Some(1.0), ..ok.clone() }),
+            ("weight_mean", TrainingConfig { weight_mean: Some(f64::NAN), ..ok.clone() }),
             (
                 "validate_every",
                 TrainingConfig {

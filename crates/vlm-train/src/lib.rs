@@ -34,6 +34,7 @@ mod samples;
 mod schedule;
 mod step;
 mod sync;
+mod weight_mean;
 
 pub use batch::{BatchImages, TrainingBatch, TrainingSample};
 pub use checkpoint::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Shape, Tensor, TensorData};
 use vlm_model::{MiniGpt, ModelError, published_name};
 
 use crate::TrainError;
@@ -30,7 +30,7 @@ fn name_of(path: &[String]) -> String {
     published_name(&path).unwrap_or(path)
 }
 
-fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, TrainError> {
+pub(crate) fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, TrainError> {
     let data = tensor.without_autodiff().try_into_data();
     data.map_err(|error| ModelError::ReadBack(error.to_string()).into())
 }
@@ -65,6 +65,39 @@ pub(crate) fn learning_weights(model: &MiniGpt) -> Result<BTreeMap<String, Tenso
     let mut read = ReadWeights { path: Vec::new(), found: Ok(BTreeMap::new()) };
     model.visit(&mut read);
     read.found
+}
+
+/// The learning parameters in f32, each as one row with its shape, on the model's device.
+pub(crate) fn flat_weights(model: &MiniGpt) -> BTreeMap<String, (Tensor<1>, Shape)> {
+    let mut read = FlatWeights::default();
+    model.visit(&mut read);
+    read.found
+}
+
+#[derive(Default)]
+struct FlatWeights {
+    path: Vec<String>,
+    found: BTreeMap<String, (Tensor<1>, Shape)>,
+}
+
+impl ModuleVisitor for FlatWeights {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_initialized() || !param.is_require_grad() {
+            return;
+        }
+        let weights = param.val().without_autodiff().cast(DType::F32);
+        let shape = weights.shape();
+        let row = weights.reshape([shape.num_elements()]);
+        self.found.insert(name_of(&self.path), (row, shape));
+    }
 }
 
 struct ReadWeights {

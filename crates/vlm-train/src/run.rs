@@ -96,7 +96,7 @@ pub struct BestCheckpoint {
 /// What a run led to.
 #[derive(Debug)]
 pub struct TrainingOutcome {
-    /// The model after the last step.
+    /// The model after the last step, with the means of its weights where they are kept.
     pub model: MiniGpt,
     /// Why it ended.
     pub ending: Ending,
@@ -112,7 +112,7 @@ pub struct TrainingOutcome {
 ///
 /// ```text
 /// batch -> loss -> backward (added up over batches) -> sum over ranks -> clip -> AdamW -> log
-///   -> validation -> checkpoint
+///   -> mean of the weights -> validation -> checkpoint
 /// ```
 ///
 /// On the CPU the same inputs give the same weights, checkpoints and metrics, bit for bit, however
@@ -134,7 +134,7 @@ pub fn train(run: TrainingRun<'_>) -> Result<TrainingOutcome, TrainError> {
     while session.state.step < schedule.n_steps() && !session.is_early_stopped() {
         if session.is_asked_to_stop()? {
             session.save(&model)?;
-            return Ok(session.finish(model, Ending::Stopped));
+            return session.finish(model, Ending::Stopped);
         }
         let step = session.state.step;
         let lr = schedule.lr(step);
@@ -159,6 +159,9 @@ pub fn train(run: TrainingRun<'_>) -> Result<TrainingOutcome, TrainError> {
             model = update(model, &mut session.optimizer, ready.gradients, lr);
         }
         session.state.step += 1;
+        if let Some(mean) = session.mean.as_mut().filter(|_| grad_norm.is_some()) {
+            mean.add(&model, session.state.step);
+        }
         session.log_step(&totals, loss, lr, grad_norm)?;
         let is_best = session.validate_if_due(&model)?;
         if is_best || session.is_checkpoint_due() {
@@ -167,5 +170,5 @@ pub fn train(run: TrainingRun<'_>) -> Result<TrainingOutcome, TrainError> {
     }
     session.save(&model)?;
     let ending = if session.is_early_stopped() { Ending::EarlyStopped } else { Ending::Completed };
-    Ok(session.finish(model, ending))
+    session.finish(model, ending)
 }

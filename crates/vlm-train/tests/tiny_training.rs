@@ -56,6 +56,7 @@ fn the_loop_makes_the_steps_of_train_step() {
     let encoder = SampleEncoder::new(tokenizer.clone(), PromptMode::Consistent, 1024);
     let mut adamw = optimizer(&by_hand, &config.optimizer).unwrap();
     let mut expected = Vec::new();
+    let mut mean = by_hand.projector.weight.val().without_autodiff();
     for step in 0..6 {
         let items: Vec<TrainingItem> =
             mixture.next_batch().iter().map(|draw| mixture.item(draw).unwrap()).collect();
@@ -77,6 +78,10 @@ fn the_loop_makes_the_steps_of_train_step() {
         let lr = config.schedule.lr(step);
         let (next, report) = train_step(by_hand, &mut adamw, &batch, lr, &options).unwrap();
         by_hand = next;
+        // 2/11, 3/12, then 0.3
+        let keep = f64::min(0.3, (step as f64 + 2.0) / (step as f64 + 11.0));
+        let now = by_hand.projector.weight.val().without_autodiff();
+        mean = mean.mul_scalar(keep) + now.mul_scalar(1.0 - keep);
         expected.push(f64::from(report.loss));
     }
     for (got, expected) in losses(folder.path()).iter().zip(&expected) {
@@ -84,6 +89,18 @@ fn the_loop_makes_the_steps_of_train_step() {
     }
     let difference = (outcome.model.projector.weight.val() - by_hand.projector.weight.val()).abs().max();
     assert!(difference.into_scalar::<f32>() < 1e-5);
+
+    // The same run with its mean kept: other weights come out of it, the steps are the same.
+    let averaged = TrainingConfig { weight_mean: Some(0.3), ..config };
+    let other = tempfile::tempdir().unwrap();
+    let outcome = run(other.path(), &averaged, Options { dropout: 0.0, ..Options::default() }).unwrap();
+    assert_eq!(losses(folder.path()), losses(other.path()));
+    let got = outcome.model.projector.weight.val().without_autodiff();
+    let off = |other: Tensor<2>| (got.clone() - other).abs().max().into_scalar::<f32>();
+    assert!(off(mean.clone()) < 1e-5);
+    assert!(off(by_hand.projector.weight.val().without_autodiff()) > 1e-4);
+    let loaded = load_trained_weights(model(0.0), &outcome.last).unwrap();
+    assert_eq!(off(loaded.projector.weight.val().without_autodiff()), 0.0);
 }
 
 #[test]

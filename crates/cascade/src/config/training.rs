@@ -41,6 +41,8 @@ pub(super) struct TrainingFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_norm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    weight_mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trainable: Option<TrainableParts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recompute_blocks: Option<bool>,
@@ -80,6 +82,7 @@ impl TrainingFile {
             accumulation: self.accumulation.or(shared.accumulation),
             mix: self.mix.or(shared.mix),
             max_norm: self.max_norm.or(shared.max_norm),
+            weight_mean: self.weight_mean.or(shared.weight_mean),
             trainable: self.trainable.or(shared.trainable),
             recompute_blocks: self.recompute_blocks.or(shared.recompute_blocks),
             max_txt_len: self.max_txt_len.or(shared.max_txt_len),
@@ -121,6 +124,7 @@ impl TrainingFile {
             accumulation: self.accumulation.unwrap_or_default(),
             mix: self.mix.unwrap_or_default(),
             max_norm: self.max_norm,
+            weight_mean: self.weight_mean,
             trainable: self.trainable.unwrap_or_default(),
             recompute_blocks: self.recompute_blocks.unwrap_or_default(),
             max_txt_len: self.max_txt_len.unwrap_or(plain.max_txt_len),

@@ -12,6 +12,8 @@ const PREFIX: &str = "step-";
 pub(super) const MANIFEST: &str = "checkpoint.json";
 pub(super) const STATE: &str = "state.json";
 pub(super) const WEIGHTS: &str = "weights.safetensors";
+/// The mean of the weights over steps, where it is kept.
+pub(super) const MEAN: &str = "mean.safetensors";
 pub(super) const MOMENTS: &str = "moments.safetensors";
 pub(super) const GRADIENTS: &str = "gradients.safetensors";
 

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use vlm_model::{MiniGpt, TensorFile};
 
-use super::folder::{GRADIENTS, MANIFEST, MOMENTS, STATE, WEIGHTS, checkpoint_folder, checkpoint_steps};
+use super::folder::{
+    GRADIENTS, MANIFEST, MEAN, MOMENTS, STATE, WEIGHTS, checkpoint_folder, checkpoint_steps,
+};
 use super::state::{FORMAT, Manifest, StateFile};
 use super::write::Tensors;
 use super::{RunIdentity, RunState};
@@ -52,7 +54,7 @@ fn verified(folder: &Path) -> Result<Manifest, TrainError> {
         }
     }
     for (name, entry) in &manifest.files {
-        if ![STATE, WEIGHTS, MOMENTS, GRADIENTS].contains(&name.as_str()) {
+        if ![STATE, WEIGHTS, MEAN, MOMENTS, GRADIENTS].contains(&name.as_str()) {
             return Err(unusable(folder, format!("it lists an unknown file `{name}`")));
         }
         let path = folder.join(name);
@@ -132,12 +134,12 @@ pub(crate) fn load_state(folder: &Path) -> Result<Loaded, TrainError> {
         let of_name = Moments { first: take("exp_avg")?, second: take("exp_avg_sq")? };
         optimizer.moments.insert(name.clone(), of_name);
     }
-    let gradients = if manifest.files.contains_key(GRADIENTS) {
-        read_tensors(&folder.join(GRADIENTS))?
-    } else {
-        BTreeMap::new()
+    let optional = |name: &str| match manifest.files.contains_key(name) {
+        true => read_tensors(&folder.join(name)),
+        false => Ok(BTreeMap::new()),
     };
-    Ok(Loaded { identity, state, tensors: Tensors { weights, optimizer, gradients } })
+    let (mean, gradients) = (optional(MEAN)?, optional(GRADIENTS)?);
+    Ok(Loaded { identity, state, tensors: Tensors { weights, mean, optimizer, gradients } })
 }
 
 fn read_tensors(path: &Path) -> Result<BTreeMap<String, TensorData>, TrainError> {
@@ -145,15 +147,16 @@ fn read_tensors(path: &Path) -> Result<BTreeMap<String, TensorData>, TrainError>
     file.names().map(|name| Ok((name.to_owned(), file.read(name)?))).collect()
 }
 
-/// A model with a checkpoint's weights in its learning parameters; `model` holds the weights that
-/// the run started from.
+/// A model with a checkpoint's weights in its learning parameters, their means over steps where the
+/// run kept them; `model` holds the weights that the run started from.
 ///
 /// # Errors
 /// Those of [`verify_checkpoint`]; [`TrainError::Checkpoint`] if the model has not all its
 /// parameters.
 pub fn load_trained_weights(model: MiniGpt, folder: &Path) -> Result<MiniGpt, TrainError> {
-    verified(folder)?;
-    let weights = read_tensors(&folder.join(WEIGHTS))?;
+    let manifest = verified(folder)?;
+    let name = if manifest.files.contains_key(MEAN) { MEAN } else { WEIGHTS };
+    let weights = read_tensors(&folder.join(name))?;
     with_weights(model, weights)
         .map_err(|names| unusable(folder, format!("the model has no `{}`", names.join("`, `"))))
 }

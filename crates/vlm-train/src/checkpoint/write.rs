@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 use serde::Serialize;
 use vlm_model::{TensorHeader, write_safetensors};
 
-use super::folder::{GRADIENTS, MANIFEST, MOMENTS, STATE, WEIGHTS, checkpoint_folder};
+use super::folder::{GRADIENTS, MANIFEST, MEAN, MOMENTS, STATE, WEIGHTS, checkpoint_folder};
 use super::state::{FORMAT, FileEntry, Manifest, StateFile};
 use super::{CHECKPOINTS_FOLDER, RunIdentity, RunState};
 use crate::TrainError;
@@ -18,6 +18,8 @@ use crate::optimizer_state::OptimizerState;
 /// The tensors of a checkpoint, by published names.
 pub(crate) struct Tensors {
     pub(crate) weights: BTreeMap<String, TensorData>,
+    /// Means of the weights over steps; none where they are not kept.
+    pub(crate) mean: BTreeMap<String, TensorData>,
     pub(crate) optimizer: OptimizerState,
     /// Gradients that wait for an update.
     pub(crate) gradients: BTreeMap<String, TensorData>,
@@ -32,7 +34,7 @@ pub(crate) fn save(
 ) -> Result<(), TrainError> {
     let beside = run.join(CHECKPOINTS_FOLDER);
     fs_err::create_dir_all(&beside).map_err(io_error(&beside))?;
-    let Tensors { weights, optimizer, gradients } = tensors;
+    let Tensors { weights, mean, optimizer, gradients } = tensors;
     let mut moments = BTreeMap::new();
     for (name, of_name) in optimizer.moments {
         moments.insert(format!("{name}.exp_avg_sq"), of_name.second);
@@ -42,8 +44,9 @@ pub(crate) fn save(
     let state = StateFile { identity: identity.clone(), state };
     write_folder(&checkpoint_folder(run, state.state.step), |folder| {
         let mut files = BTreeMap::new();
-        for (name, tensors) in [(WEIGHTS, weights), (MOMENTS, moments), (GRADIENTS, gradients)] {
-            if name == GRADIENTS && tensors.is_empty() {
+        for (name, tensors) in [(WEIGHTS, weights), (MEAN, mean), (MOMENTS, moments), (GRADIENTS, gradients)]
+        {
+            if [MEAN, GRADIENTS].contains(&name) && tensors.is_empty() {
                 continue;
             }
             files.insert(name.to_owned(), tensor_file(&folder.join(name), &tensors)?);

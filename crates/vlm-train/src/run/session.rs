@@ -22,6 +22,7 @@ use crate::log::{RunLog, StepLine, ValidationLine};
 use crate::optimizer_state::OptimizerState;
 use crate::parameters::{gradients_of, learning_weights, named_gradients, with_weights};
 use crate::pending::PendingGradients;
+use crate::weight_mean::WeightMean;
 use crate::{
     AccumulationMode, BatchImages, Best, CHECKPOINTS_FOLDER, GradientSync, ImageId, ImageProvider, Mixture,
     SampleEncoder, TrainError, TrainingBatch, TrainingConfig, checkpoint_folder, optimizer,
@@ -35,6 +36,8 @@ pub(super) struct Session<'a> {
     pub(super) state: RunState,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) pending: PendingGradients,
+    /// None where the settings ask for none.
+    pub(super) mean: Option<WeightMean>,
     pub(super) sync: &'a mut dyn GradientSync,
     /// Whether gradients are weighed by targets before they are added.
     pub(super) weigh: bool,
@@ -106,6 +109,7 @@ impl<'a> Session<'a> {
         let mut optimizer = optimizer(&model, &config.optimizer)?;
         let mut state = RunState { mixture: mixture.position().clone(), ..RunState::default() };
         let mut pending = PendingGradients::default();
+        let mut mean = config.weight_mean.map(|decay| WeightMean::new(decay, &model));
         if let Some(step) = latest {
             if !run.resume {
                 return Err(TrainError::RunExists { folder, step });
@@ -120,6 +124,7 @@ impl<'a> Session<'a> {
             state = loaded.state;
             mixture.seek(state.mixture.clone())?;
             model = with_weights(model, loaded.tensors.weights).map_err(unusable)?;
+            mean = mean.map(|mean| mean.restore(loaded.tensors.mean));
             optimizer = loaded.tensors.optimizer.restore(optimizer, &model)?;
             pending = PendingGradients {
                 gradients: gradients_of(&model, loaded.tensors.gradients).map_err(unusable)?,
@@ -137,6 +142,7 @@ impl<'a> Session<'a> {
             state,
             optimizer,
             pending,
+            mean,
             sync: run.sync,
             mixture,
             images: run.images,
@@ -288,7 +294,8 @@ impl<'a> Session<'a> {
         if self.log.is_some()
             && let Some(validate) = &mut self.validate
         {
-            score[0] = validate(&model.valid()).map_err(|source| TrainError::Validation { step, source })?;
+            let shown = self.mean.as_ref().map_or_else(|| Ok(model.clone()), |mean| mean.model(model))?;
+            score[0] = validate(&shown.valid()).map_err(|source| TrainError::Validation { step, source })?;
         }
         // Only rank 0 has one: the sum is its score everywhere.
         self.sync.sum(&mut score)?;
@@ -331,6 +338,7 @@ impl<'a> Session<'a> {
         self.state.n_pending_targets = self.pending.n_targets;
         let tensors = Tensors {
             weights: learning_weights(model)?,
+            mean: self.mean.as_ref().map(WeightMean::weights).transpose()?.unwrap_or_default(),
             optimizer: OptimizerState::read(&self.optimizer, model)?,
             gradients: named_gradients(model, &self.pending.gradients)?,
         };
@@ -341,13 +349,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self, model: MiniGpt, ending: Ending) -> TrainingOutcome {
+    pub(super) fn finish(self, model: MiniGpt, ending: Ending) -> Result<TrainingOutcome, TrainError> {
+        let model = self.mean.as_ref().map_or_else(|| Ok(model.clone()), |mean| mean.model(&model))?;
         let step = self.state.step;
         let best = self.state.best.map(|best| {
             let folder = checkpoint_folder(&self.folder, best.step);
             BestCheckpoint { best, folder }
         });
-        TrainingOutcome { model, ending, step, last: checkpoint_folder(&self.folder, step), best }
+        Ok(TrainingOutcome { model, ending, step, last: checkpoint_folder(&self.folder, step), best })
     }
 }
 

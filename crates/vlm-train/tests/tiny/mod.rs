@@ -77,6 +77,7 @@ pub fn full_config(published: bool) -> TrainingConfig {
     let mut config = config(12);
     config.accumulation = Accumulation { n_batches: 2, mode: AccumulationMode::Corrected };
     config.max_norm = Some(0.5);
+    config.weight_mean = Some(0.9);
     config.checkpoint_every = 4;
     config.validate_every = Some(3);
     if published {
