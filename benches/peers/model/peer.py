@@ -100,7 +100,8 @@ def decode(folder, batch):
     cache, first = out.past_key_values, out.logits
 
     def run(_):
-        cache.crop(x.shape[1])
+        if cache.get_seq_length() > x.shape[1]:
+            cache.crop(x.shape[1] - cache.get_seq_length())
         logits, tokens = first, []
         start = time.perf_counter()
         for _ in range(N_NEW):
