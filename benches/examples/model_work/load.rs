@@ -33,5 +33,8 @@ pub(crate) fn load(folder: &Path) -> Result<Value> {
 fn peak_mb() -> Result<Option<u64>> {
     let status = fs_err::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    Ok(line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<u64>().ok()).map(|kb| kb / 1024))
+    Ok(line
+        .and_then(|line| line.split_whitespace().next())
+        .and_then(|kb| kb.parse::<u64>().ok())
+        .map(|kb| kb / 1024))
 }
