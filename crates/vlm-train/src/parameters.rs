@@ -30,7 +30,7 @@ fn name_of(path: &[String]) -> String {
     published_name(&path).unwrap_or(path)
 }
 
-pub(crate) fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, TrainError> {
+fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<TensorData, TrainError> {
     let data = tensor.without_autodiff().try_into_data();
     data.map_err(|error| ModelError::ReadBack(error.to_string()).into())
 }
@@ -62,9 +62,21 @@ impl ModuleVisitor for ListParameters {
 /// # Errors
 /// [`TrainError::Model`] if one cannot be read from the device.
 pub(crate) fn learning_weights(model: &MiniGpt) -> Result<BTreeMap<String, TensorData>, TrainError> {
-    let mut read = ReadWeights { path: Vec::new(), found: Ok(BTreeMap::new()) };
-    model.visit(&mut read);
-    read.found
+    read_rows(&flat_weights(model))
+}
+
+/// Rows read back in their shapes.
+///
+/// # Errors
+/// [`TrainError::Model`] if one cannot be read from the device.
+pub(crate) fn read_rows(
+    rows: &BTreeMap<String, (Tensor<1>, Shape)>,
+) -> Result<BTreeMap<String, TensorData>, TrainError> {
+    let read = |(name, (row, shape)): (&String, &(Tensor<1>, Shape))| {
+        let (bytes, _, dtype) = read_back(row.clone())?.into_parts();
+        Ok((name.clone(), TensorData::from_bytes(bytes, shape.clone(), dtype)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The learning parameters in f32, each as one row with its shape, on the model's device.
@@ -97,32 +109,6 @@ impl ModuleVisitor for FlatWeights {
         let shape = weights.shape();
         let row = weights.reshape([shape.num_elements()]);
         self.found.insert(name_of(&self.path), (row, shape));
-    }
-}
-
-struct ReadWeights {
-    path: Vec<String>,
-    found: Result<BTreeMap<String, TensorData>, TrainError>,
-}
-
-impl ModuleVisitor for ReadWeights {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Ok(found) = &mut self.found else { return };
-        if !param.is_initialized() || !param.is_require_grad() {
-            return;
-        }
-        match read_back(param.val().without_autodiff().cast(DType::F32)) {
-            Ok(data) => drop(found.insert(name_of(&self.path), data)),
-            Err(error) => self.found = Err(error),
-        }
     }
 }
 

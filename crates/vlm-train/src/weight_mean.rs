@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Shape, Tensor, TensorData};
+use burn::tensor::{DType, Shape, Tensor, TensorData};
 use vlm_model::MiniGpt;
 
 use crate::TrainError;
-use crate::parameters::{flat_weights, read_back, with_weights};
+use crate::parameters::{flat_weights, read_rows, with_weights};
 
 /// An exponential mean of all learning parameters, in f32 on the model's device.
 pub(crate) struct WeightMean {
@@ -21,15 +21,25 @@ impl WeightMean {
         Self { decay, means: flat_weights(model) }
     }
 
-    /// The mean of a checkpoint. Names and shapes are the model's own, or `with_weights` would have
-    /// refused them.
-    pub(crate) fn restore(self, saved: BTreeMap<String, TensorData>) -> Self {
+    /// The mean of a checkpoint.
+    ///
+    /// # Errors
+    /// The names of means that are missing, of another shape or type, or of no learning parameter.
+    pub(crate) fn restore(self, saved: BTreeMap<String, TensorData>) -> Result<Self, Vec<String>> {
         let mut means = self.means;
+        let mut wrong: Vec<String> =
+            means.keys().filter(|name| !saved.contains_key(*name)).cloned().collect();
         for (name, data) in saved {
-            let Some((mean, shape)) = means.get_mut(&name) else { continue };
-            *mean = Tensor::from_data(reshaped(data, [shape.num_elements()]), &mean.device());
+            match means.get_mut(&name) {
+                Some((mean, shape)) if data.shape() == shape && data.dtype() == DType::F32 => {
+                    let (bytes, shape, dtype) = data.into_parts();
+                    let row = TensorData::from_bytes(bytes, [shape.num_elements()], dtype);
+                    *mean = Tensor::from_data(row, (&mean.device(), dtype));
+                }
+                _ => wrong.push(name),
+            }
         }
-        Self { means, ..self }
+        if wrong.is_empty() { Ok(Self { means, ..self }) } else { Err(wrong) }
     }
 
     /// Takes in the weights after `step` steps. Early ones count less: the mean of few steps would
@@ -48,10 +58,7 @@ impl WeightMean {
     /// # Errors
     /// [`TrainError::Model`] if one cannot be read from the device.
     pub(crate) fn weights(&self) -> Result<BTreeMap<String, TensorData>, TrainError> {
-        let read = |(name, (mean, shape)): (&String, &(Tensor<1>, Shape))| {
-            Ok((name.clone(), reshaped(read_back(mean.clone())?, shape.clone())))
-        };
-        self.means.iter().map(read).collect()
+        read_rows(&self.means)
     }
 
     /// The model with the means as its weights.
@@ -61,7 +68,29 @@ impl WeightMean {
     }
 }
 
-fn reshaped(data: TensorData, shape: impl Into<Shape>) -> TensorData {
-    let (bytes, _, dtype) = data.into_parts();
-    TensorData::from_bytes(bytes, shape, dtype)
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::Device;
+    use vlm_model::{MiniGptConfig, Precision, Trainable};
+
+    use super::*;
+
+    #[test]
+    fn means_of_another_model_are_named() {
+        let model = MiniGpt::empty(&MiniGptConfig::nano(), Precision::F32, &Device::flex()).unwrap();
+        let model = model.with_trainable(Trainable::AdaptersAndProjector);
+        let mean = || WeightMean::new(0.9, &model);
+        let saved = mean().weights().unwrap();
+        mean().restore(saved.clone()).unwrap();
+        let name = saved.keys().next().unwrap().clone();
+        let mut missing = saved.clone();
+        missing.remove(&name);
+        assert_eq!(mean().restore(missing).err(), Some(vec![name.clone()]));
+        let mut other_shape = saved.clone();
+        other_shape.insert(name.clone(), TensorData::zeros::<f32, _>([1, 1, 1]));
+        assert_eq!(mean().restore(other_shape).err(), Some(vec![name]));
+        let mut unknown = saved;
+        unknown.insert("other".to_owned(), TensorData::zeros::<f32, _>([1]));
+        assert_eq!(mean().restore(unknown).err(), Some(vec!["other".to_owned()]));
+    }
 }

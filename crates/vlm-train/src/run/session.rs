@@ -124,7 +124,11 @@ impl<'a> Session<'a> {
             state = loaded.state;
             mixture.seek(state.mixture.clone())?;
             model = with_weights(model, loaded.tensors.weights).map_err(unusable)?;
-            mean = mean.map(|mean| mean.restore(loaded.tensors.mean));
+            let unfit = |names: Vec<String>| TrainError::Checkpoint {
+                folder: place.clone(),
+                reason: format!("its means do not fit the model: `{}`", names.join("`, `")),
+            };
+            mean = mean.map(|mean| mean.restore(loaded.tensors.mean)).transpose().map_err(unfit)?;
             optimizer = loaded.tensors.optimizer.restore(optimizer, &model)?;
             pending = PendingGradients {
                 gradients: gradients_of(&model, loaded.tensors.gradients).map_err(unusable)?,
