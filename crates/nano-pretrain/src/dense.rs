@@ -1,10 +1,10 @@
 //! The tower with heads that say what every point shows: dense supervision.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{log_softmax, sigmoid};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use vlm_model::{MiniGpt, VisionTower, layer_norm_f32};
+use vlm_model::{LayerNorm, MiniGpt, VisionTower};
 
 use crate::Structure;
 
@@ -66,7 +66,7 @@ impl DenseModel {
     /// # Shapes
     /// - `pixels`: `[batch, 3, size, size]`
     pub(crate) fn forward(&self, pixels: Tensor<4>) -> DenseOutput {
-        let tokens = layer_norm_f32(&self.ln_vision, self.vision_tower.forward(pixels));
+        let tokens = self.ln_vision.forward(self.vision_tower.forward(pixels));
         let [batch, n_tokens, width] = tokens.dims();
         let n_patches = n_tokens - 1;
         let patches = tokens.narrow(1, 1, n_patches); // [batch, n_patches, width]

@@ -1,7 +1,7 @@
 //! Layers that both halves of the model use, with weights in the published layout.
 
 use burn::module::{Module, Param, ParamId};
-use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
+use burn::nn::{Initializer, RmsNorm, RmsNormConfig};
 use burn::tensor::{DType, Device, Shape, Tensor};
 
 /// A parameter that holds no memory until it is loaded or first used (then zeros).
@@ -54,47 +54,8 @@ impl Linear {
         let weight = self.weight.val();
         let bias = self.bias.as_ref().map(|bias| bias.val());
         let x = cast(x, weight.dtype());
-        linear(x, weight, bias)
+        fused_ops::linear(x, weight, bias)
     }
-}
-
-/// Rows up to which the CPU takes the product the other way round.
-const FEW_ROWS: usize = 64;
-
-/// `x · Wᵀ + b`.
-///
-/// With few rows the CPU backend computes `(W · xᵀ)ᵀ`, which reads the weight as it lies in memory:
-/// one row through `[1024, 256]` takes 0.08 ms instead of 0.65 ms. From about 100 rows on it gains
-/// nothing.
-///
-/// # Shapes
-/// - `x`: `[..., d_input]`
-/// - `weight`: `[d_output, d_input]`
-/// - returns `[..., d_output]`
-pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    let mut dims = x.dims();
-    let width = dims[D - 1];
-    let n_rows: usize = dims[..D - 1].iter().product();
-    if n_rows > FEW_ROWS || !is_cpu(&x.device()) {
-        return burn::tensor::module::linear(x, weight.transpose(), bias);
-    }
-    dims[D - 1] = weight.dims()[0];
-    let columns = x.reshape([n_rows, width]).transpose(); // [d_input, n_rows]
-    let product = weight.matmul(columns).transpose().reshape(dims);
-    match bias {
-        Some(bias) => product + bias.unsqueeze(),
-        None => product,
-    }
-}
-
-#[cfg(feature = "flex")]
-fn is_cpu(device: &Device) -> bool {
-    *device == Device::flex()
-}
-
-#[cfg(not(feature = "flex"))]
-fn is_cpu(_device: &Device) -> bool {
-    false
 }
 
 /// `x` in another number type; nothing is done where it has it already.
@@ -102,26 +63,47 @@ pub(crate) fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
 
-/// A layer norm of ones and zeros that takes memory only when loaded or used.
-pub(crate) fn empty_layer_norm(d_model: usize, epsilon: f64, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(d_model).with_epsilon(epsilon).init(device)
+/// A layer norm, computed in f32 whatever the input's type.
+///
+/// burn's own does not say its epsilon, which the fused operation needs.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// The weight, `[d_model]`.
+    pub gamma: Param<Tensor<1>>,
+    /// The bias, `[d_model]`.
+    pub beta: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// A norm of ones and zeros that takes memory only when loaded or used.
+    #[must_use]
+    pub fn empty(d_model: usize, epsilon: f64, device: &Device) -> Self {
+        Self {
+            gamma: Initializer::Ones.init([d_model], device),
+            beta: Initializer::Zeros.init([d_model], device),
+            epsilon,
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[..., d_model]`
+    /// - returns `[..., d_model]`, f32
+    ///
+    /// # Panics
+    /// If the last axis of `x` is not `d_model`.
+    ///
+    /// # Source
+    /// SPEC 3.2, 3.4: norms and `ln_vision` run in f32.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        fused_ops::layer_norm(cast(x, DType::F32), self.gamma.val(), self.beta.val(), self.epsilon)
+    }
 }
 
 /// A root-mean-square norm of ones that takes memory only when loaded or used.
 pub(crate) fn empty_rms_norm(d_model: usize, epsilon: f64, device: &Device) -> RmsNorm {
     RmsNormConfig::new(d_model).with_epsilon(epsilon).init(device)
-}
-
-/// Layer norm computed in f32, whatever the input's type.
-///
-/// # Shapes
-/// - `x`: `[..., d_model]`
-/// - returns `[..., d_model]`, f32
-///
-/// # Source
-/// SPEC 3.2, 3.4: norms and `ln_vision` run in f32.
-pub fn layer_norm_f32<const D: usize>(norm: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
-    norm.forward(cast(x, DType::F32))
 }
 
 /// Root-mean-square norm computed in f32 and returned in `dtype`.
@@ -133,13 +115,11 @@ pub fn layer_norm_f32<const D: usize>(norm: &LayerNorm, x: Tensor<D>) -> Tensor<
 /// # Source
 /// SPEC 3.5: the mean of squares, the product and the weight are f32; the cast comes last.
 pub(crate) fn rms_norm<const D: usize>(norm: &RmsNorm, x: Tensor<D>, dtype: DType) -> Tensor<D> {
-    cast(norm.forward(cast(x, DType::F32)), dtype)
+    cast(fused_ops::rms_norm(cast(x, DType::F32), norm.gamma.val(), norm.epsilon), dtype)
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Distribution;
-
     use super::*;
 
     /// SPEC 3.5: the worked vectors of the norms and of GELU.
@@ -154,32 +134,12 @@ mod tests {
             got.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(3e-7));
         };
         for (eps, outer, inner) in [(1e-5, 1.341_635_4, 0.447_211_8), (1e-6, 1.341_640_2, 0.447_213_4)] {
-            let norm = empty_layer_norm(4, eps, &device);
-            check(layer_norm_f32(&norm, x()), [-outer, -inner, inner, outer]);
+            let norm = LayerNorm::empty(4, eps, &device);
+            check(norm.forward(x()), [-outer, -inner, inner, outer]);
         }
         let norm = empty_rms_norm(4, 1e-5, &device);
         check(rms_norm(&norm, x(), DType::F32), [0.365_148_13, 0.730_296_3, 1.095_444_4, 1.460_592_5]);
         let x = Tensor::<2>::from_data([[-1.0, 0.5, 1.0, 2.0]], &device);
-        check(burn::tensor::activation::gelu(x), [-0.158_655_25, 0.345_731_23, 0.841_344_8, 1.954_499_7]);
-    }
-
-    #[test]
-    #[cfg(feature = "flex")]
-    fn both_orders_give_one_product() {
-        let device = Device::flex();
-        let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Default, &device);
-        let (weight, bias) = (random([7, 5]), random([1, 7]).squeeze_dim::<1>(0));
-        for n_rows in [1, 2, FEW_ROWS, FEW_ROWS + 1] {
-            let x = random([2 * n_rows, 5]).reshape([2, n_rows, 5]);
-            let rows = [x.clone(), x.clone().narrow(0, 0, 1)];
-            for x in rows {
-                let expected = x.clone().matmul(weight.clone().transpose().unsqueeze());
-                let plain = linear(x.clone(), weight.clone(), None);
-                let shifted = linear(x, weight.clone(), Some(bias.clone()));
-                let worst = |a: Tensor<3>, b: Tensor<3>| (a - b).abs().max().into_scalar::<f32>();
-                assert!(worst(plain, expected.clone()) < 1e-5);
-                assert!(worst(shifted, expected + bias.clone().unsqueeze()) < 1e-5);
-            }
-        }
+        check(fused_ops::gelu(x), [-0.158_655_25, 0.345_731_23, 0.841_344_8, 1.954_499_7]);
     }
 }

@@ -43,7 +43,7 @@ pub use generation::{
     ChoiceDistribution, DecodingGrammar, Generated, GenerationOptions, GrammarSegment, GroundedAnswer,
     GroundedOptions, NewToken, Sampling, StopReason, ValueRule, decode_grounded, generate,
 };
-pub use layers::{Linear, layer_norm_f32};
+pub use layers::{LayerNorm, Linear};
 pub use llama::{Attention, AttentionContext, AttentionMask, FeedForward, KvCache, Llama, LlamaBlock, Rope};
 pub use lora::{LoraAdapter, LoraLinear, Pass};
 pub use loss::{IGNORED_LABEL, Labels, masked_cross_entropy};

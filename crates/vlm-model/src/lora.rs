@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 
-use crate::layers::{Linear, cast, empty_param, linear};
+use crate::layers::{Linear, cast, empty_param};
 use crate::{LoraConfig, LoraTarget};
 
 /// What a forward pass is for.
@@ -62,8 +62,8 @@ impl LoraAdapter {
             let kept = x.random_like(Distribution::Bernoulli(keep));
             x = x * kept * keep.recip();
         }
-        let low = linear(x, self.a.val(), None); // [..., rank]
-        let update = linear(low, self.b.val(), None); // [..., d_output]
+        let low = fused_ops::linear(x, self.a.val(), None); // [..., rank]
+        let update = fused_ops::linear(low, self.b.val(), None); // [..., d_output]
         update.mul_scalar(self.scale)
     }
 

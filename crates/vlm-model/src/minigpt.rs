@@ -1,10 +1,9 @@
 //! The composed model.
 
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::layers::{Linear, cast, empty_layer_norm, layer_norm_f32};
+use crate::layers::{LayerNorm, Linear, cast};
 use crate::{
     AttentionContext, AttentionMask, Labels, Llama, LoraConfig, MiniGptConfig, ModelError, Precision,
     VisionTower, masked_cross_entropy,
@@ -64,7 +63,7 @@ impl MiniGpt {
         let (vision, llama) = (&config.vision, &config.llama);
         Ok(Self {
             vision_tower: VisionTower::empty(vision, dtype, &device),
-            ln_vision: empty_layer_norm(vision.width, vision.ln_vision_eps, &device),
+            ln_vision: LayerNorm::empty(vision.width, vision.ln_vision_eps, &device),
             projector: Linear::empty(config.merged_width(), llama.hidden_size, true, DType::F32, &device),
             language_model: Llama::empty(llama, config.lora.as_ref(), dtype, &device),
             config: config.clone(),
@@ -117,7 +116,7 @@ impl MiniGpt {
     /// # Panics
     /// If the image has another size than the model's.
     pub fn vision_tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
-        layer_norm_f32(&self.ln_vision, self.vision_tower.forward(pixels))
+        self.ln_vision.forward(self.vision_tower.forward(pixels))
     }
 
     /// Drops CLS and joins neighboring patches.

@@ -14,6 +14,7 @@
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
 
+mod adamw;
 mod atomic;
 mod batch;
 mod checkpoint;

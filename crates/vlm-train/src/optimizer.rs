@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use burn::module::ParamGroup;
-use burn::optim::{AdamW, AdamWConfig, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 use vlm_model::MiniGpt;
 
 use crate::TrainError;
+use crate::adamw::OnDevice;
 use crate::error::{check_not_negative, setting};
-use crate::optimizer_state::{OnDevice, OptimizerState};
+use crate::optimizer_state::OptimizerState;
 use crate::parameters::parameters;
 
 /// Numbers of `AdamW`.
@@ -44,16 +45,6 @@ impl OptimizerConfig {
         check_not_negative("epsilon", self.epsilon)?;
         check_not_negative("weight_decay", self.weight_decay)
     }
-
-    #[expect(clippy::cast_possible_truncation, reason = "burn's optimizers hold f32 numbers")]
-    fn adamw(&self, weight_decay: f64) -> AdamW {
-        AdamWConfig::new()
-            .with_beta_1(self.beta_1 as f32)
-            .with_beta_2(self.beta_2 as f32)
-            .with_epsilon(self.epsilon as f32)
-            .with_weight_decay(weight_decay as f32)
-            .build()
-    }
 }
 
 /// `AdamW` for a model, with the published groups: weights decay where they have two or more axes
@@ -69,10 +60,10 @@ pub fn optimizer(model: &MiniGpt, config: &OptimizerConfig) -> Result<ModuleOpti
     let decaying = parameters(model).into_iter().filter(|parameter| parameter.decays).map(|p| p.path);
     // By path and not by id: a loaded model has new ids.
     let group = ParamGroup::from_paths(decaying.collect());
-    let on_device = |adamw| OnDevice { adamw, device: model.device() };
-    let plain = ModuleOptimizer::from(config.adamw(0.0));
-    let plain = plain.with_group(ParamGroup::all(), on_device(config.adamw(0.0)), None);
-    Ok(plain.with_group(group, on_device(config.adamw(config.weight_decay)), None))
+    let adamw = |weight_decay| OnDevice::new(config, weight_decay, model.device());
+    let plain = ModuleOptimizer::from(AdamWConfig::new().build());
+    let plain = plain.with_group(ParamGroup::all(), adamw(0.0), None);
+    Ok(plain.with_group(group, adamw(config.weight_decay), None))
 }
 
 /// `AdamW`'s two running means of one parameter.

@@ -11,9 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::optim::{AdamW, DynOptimizer, DynState, ModuleOptimizer, StateSink, StateSource};
-use burn::tensor::kind::BridgeTensor;
-use burn::tensor::{Device, TensorData};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::TensorData;
 use burn_store::burn_pack::{Reader, Scalar, Tensor as PackTensor, Writer};
 use vlm_model::MiniGpt;
 
@@ -115,43 +114,5 @@ impl OptimizerState {
         }
         let bytes = writer.into_bytes().map_err(unreadable)?;
         optimizer.from_bytes(bytes).map_err(unreadable)
-    }
-}
-
-/// `AdamW` whose state is loaded onto the model's device. burn loads onto its default device first,
-/// which is a GPU that may not be there.
-pub(crate) struct OnDevice {
-    pub(crate) adamw: AdamW,
-    pub(crate) device: Device,
-}
-
-impl DynOptimizer for OnDevice {
-    fn step_dyn(
-        &self,
-        rank: usize,
-        lr: f64,
-        tensor: BridgeTensor,
-        grad: BridgeTensor,
-        state: Option<DynState>,
-    ) -> (BridgeTensor, Option<DynState>) {
-        self.adamw.step_dyn(rank, lr, tensor, grad, state)
-    }
-
-    fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
-        self.adamw.to_device_dyn(state, device)
-    }
-
-    fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
-        DynOptimizer::state_flatten(&self.adamw, prefix, state, out);
-    }
-
-    fn state_unflatten(
-        &self,
-        rank: usize,
-        prefix: &str,
-        src: &mut StateSource,
-        _default_device: &Device,
-    ) -> Option<DynState> {
-        DynOptimizer::state_unflatten(&self.adamw, rank, prefix, src, &self.device)
     }
 }

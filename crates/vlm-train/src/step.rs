@@ -2,6 +2,7 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
+use fused_ops::in_pool;
 use vlm_model::{
     AttentionMask, BlockCheckpointing, LossAndGradients, MiniGpt, ModelError, VisionConfig, VisionTower,
 };
@@ -69,8 +70,10 @@ pub(crate) fn forward_backward(
     checkpointing: BlockCheckpointing,
     dropout_seed: u64,
 ) -> Result<LossAndGradients, ModelError> {
-    let (embeddings, mask) = embed(model, batch)?;
-    model.loss_and_gradients(embeddings, &mask, &batch.labels, checkpointing, dropout_seed)
+    in_pool(&model.device(), || {
+        let (embeddings, mask) = embed(model, batch)?;
+        model.loss_and_gradients(embeddings, &mask, &batch.labels, checkpointing, dropout_seed)
+    })
 }
 
 /// Images and text of a batch as embeddings, on the autodiff graph of what learns.
@@ -91,15 +94,15 @@ pub(crate) fn update(
     gradients: GradientsParams,
     lr: f64,
 ) -> MiniGpt {
+    let device = model.device();
     let cls_token = &model.vision_tower.cls_token;
     if cls_token.is_initialized() && cls_token.is_require_grad() {
-        return optimizer.step(lr, model, gradients);
+        return in_pool(&device, || optimizer.step(lr, model, gradients));
     }
     // burn's optimizer visits every parameter and so would make a tower's lazy parameters real.
-    let device = model.device();
     let stub = VisionTower::empty(&smallest_tower(), burn::tensor::DType::F32, &device);
     let tower = std::mem::replace(&mut model.vision_tower, stub);
-    model = optimizer.step(lr, model, gradients);
+    model = in_pool(&device, || optimizer.step(lr, model, gradients));
     model.vision_tower = tower;
     model
 }

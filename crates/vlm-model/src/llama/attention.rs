@@ -1,9 +1,8 @@
 //! Causal attention with grouped keys and values.
 
 use burn::module::Module;
-use burn::tensor::module::{attention, attention_fallback};
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor};
+use fused_ops::Attended;
 
 use super::{AttentionContext, KvCache, rope};
 use crate::{LlamaConfig, LoraConfig, LoraLinear, LoraTarget, Pass};
@@ -66,35 +65,17 @@ impl Attention {
             Some((cache, layer_idx)) => cache.append(layer_idx, k, v),
             None => (k, v),
         };
-        let group = self.n_heads / self.n_kv_heads;
-        let (k, v) = (repeat_heads(k, group), repeat_heads(v, group));
-        // The causal flag aligns the last query with the last key, which fits a cache; a mask for
-        // padding holds the causal part too. One query sees everything: no mask.
-        let options = AttentionModuleOptions {
-            is_causal: context.hidden.is_none() && context.n_queries > 1,
-            ..AttentionModuleOptions::default()
-        };
-        let [_, _, n_keys, head_dim] = k.dims();
-        let hidden = context.hidden.clone().map(|hidden| hidden.expand([batch, self.n_heads, n, n_keys]));
-        let attend = match context.pass {
-            Pass::Inference => attention,
-            Pass::Training => attention_fallback,
-        };
-        let out = attend(q, k, v, hidden, None, options); // [batch, n_heads, n, head_dim]
+        let [_, _, _, head_dim] = q.dims();
+        // The last query sees the last key, which fits a cache.
+        let out = fused_ops::attention(Attended {
+            queries: q,
+            keys: k,
+            values: v,
+            hidden: context.hidden.clone(),
+            is_causal: true,
+            is_training: context.pass == Pass::Training,
+        }); // [batch, n_heads, n, head_dim]
         let out = out.swap_dims(1, 2).reshape([batch, n, self.n_heads * head_dim]);
         self.o_proj.forward(out, context.pass)
     }
-}
-
-/// Repeats each key head `group` times in place: query head h uses kv head h / group.
-///
-/// # Shapes
-/// - `x`: `[batch, n_kv_heads, n, head_dim]`
-/// - returns `[batch, n_kv_heads · group, n, head_dim]`
-fn repeat_heads(x: Tensor<4>, group: usize) -> Tensor<4> {
-    if group == 1 {
-        return x;
-    }
-    let [batch, heads, n, width] = x.dims();
-    x.unsqueeze_dim::<5>(2).expand([batch, heads, group, n, width]).reshape([batch, heads * group, n, width])
 }

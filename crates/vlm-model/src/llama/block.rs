@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::nn::RmsNorm;
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
 use super::{Attention, AttentionContext, KvCache};
@@ -25,8 +24,9 @@ impl FeedForward {
     /// - `x`: `[batch, n, hidden]`
     /// - returns the same
     pub fn forward(&self, x: Tensor<3>, pass: Pass) -> Tensor<3> {
-        let gate = silu(self.gate_proj.forward(x.clone(), pass));
-        self.down_proj.forward(gate * self.up_proj.forward(x, pass), pass)
+        let gate = self.gate_proj.forward(x.clone(), pass);
+        let up = self.up_proj.forward(x, pass);
+        self.down_proj.forward(fused_ops::swiglu(gate, up), pass)
     }
 }
 

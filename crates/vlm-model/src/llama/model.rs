@@ -5,7 +5,7 @@ use burn::nn::RmsNorm;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::{AttentionContext, AttentionMask, KvCache, LlamaBlock, Rope};
-use crate::layers::{Linear, cast, empty_param, empty_rms_norm, linear, rms_norm};
+use crate::layers::{Linear, cast, empty_param, empty_rms_norm, rms_norm};
 use crate::{LlamaConfig, LoraConfig, ModelError};
 
 /// LLaMA: embeddings in, hidden states or logits out.
@@ -158,10 +158,13 @@ impl Llama {
                 cache.capacity()
             );
         }
-        let mut x = cast(embeddings, self.dtype());
-        for (layer_idx, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, context, cache.as_deref_mut().map(|cache| (cache, layer_idx)));
-        }
+        let x = fused_ops::in_pool(&self.device(), || {
+            let mut x = cast(embeddings, self.dtype());
+            for (layer_idx, layer) in self.layers.iter().enumerate() {
+                x = layer.forward(x, context, cache.as_deref_mut().map(|cache| (cache, layer_idx)));
+            }
+            x
+        });
         if let Some(cache) = cache {
             cache.advance(n);
         }
@@ -188,7 +191,7 @@ impl Llama {
             Some(head) => head.forward(x),
             None => {
                 let weight = self.embed_tokens.val();
-                linear(cast(x, weight.dtype()), weight, None)
+                fused_ops::linear(cast(x, weight.dtype()), weight, None)
             }
         };
         cast(logits, DType::F32)

@@ -72,14 +72,8 @@ fn inverse_frequencies(head_dim: usize, theta: f64) -> Vec<f32> {
 /// - `cos`, `sin`: `[batch, 1, n, head_dim / 2]`
 /// - returns as `x`
 pub(crate) fn rotate(x: Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
-    let half = x.dims()[3] / 2;
     let (cos, sin) = (cast(cos.clone(), x.dtype()), cast(sin.clone(), x.dtype()));
-    let first = x.clone().narrow(3, 0, half);
-    let second = x.narrow(3, half, half);
-    Tensor::cat(
-        vec![first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin],
-        3,
-    )
+    fused_ops::rotate(x, &cos, &sin)
 }
 
 #[cfg(all(test, feature = "flex"))]

@@ -2,9 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor};
+use fused_ops::Attended;
 
 use crate::VisionConfig;
 use crate::layers::{Linear, cast, empty_param};
@@ -44,8 +43,14 @@ impl VisionAttention {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, n_tokens, width] = x.dims();
         let [q, k, v] = self.heads(x);
-        // The scale 1/sqrt(head_dim) is the call's default; naming it would cost the fused kernel.
-        let out = attention(q, k, v, None, None, AttentionModuleOptions::default());
+        let out = fused_ops::attention(Attended {
+            queries: q,
+            keys: k,
+            values: v,
+            hidden: None,
+            is_causal: false,
+            is_training: false,
+        });
         self.proj.forward(out.swap_dims(1, 2).reshape([batch, n_tokens, width]))
     }
 
@@ -65,13 +70,14 @@ impl VisionAttention {
     /// Queries, keys and values, each `[batch, n_heads, n_tokens, head_dim]`.
     fn heads(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
         let [batch, n_tokens, width] = x.dims();
-        let qkv = self.qkv.forward(x); // [batch, n_tokens, 3 * width]
-        let part = |index: usize| qkv.clone().narrow(2, index * width, width);
-        let split = |part: Tensor<3>| {
+        let weight = self.qkv.weight.val();
+        let x = cast(x, weight.dtype());
+        // Rows of the weight, and not columns of the product: their gradients are smaller.
+        let part = |index: usize, bias: Option<Tensor<1>>| {
+            let rows = weight.clone().narrow(0, index * width, width);
+            let part = fused_ops::linear(x.clone(), rows, bias);
             part.reshape([batch, n_tokens, self.n_heads, width / self.n_heads]).swap_dims(1, 2)
         };
-        let q = part(0) + self.q_bias.val().unsqueeze();
-        let v = part(2) + self.v_bias.val().unsqueeze();
-        [split(q), split(part(1)), split(v)]
+        [part(0, Some(self.q_bias.val())), part(1, None), part(2, Some(self.v_bias.val()))]
     }
 }

@@ -1,13 +1,11 @@
 //! One block of the image encoder.
 
 use burn::module::Module;
-use burn::nn::LayerNorm;
-use burn::tensor::activation::gelu;
 use burn::tensor::{DType, Device, Tensor};
 
 use super::VisionAttention;
 use crate::VisionConfig;
-use crate::layers::{Linear, cast, empty_layer_norm, layer_norm_f32};
+use crate::layers::{LayerNorm, Linear, cast};
 
 /// Two linear maps with the exact (erf) GELU between them.
 #[derive(Module, Debug)]
@@ -23,7 +21,7 @@ impl VisionMlp {
     /// - `x`: `[batch, n_tokens, width]`
     /// - returns the same
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(x)))
+        self.fc2.forward(fused_ops::gelu(self.fc1.forward(x)))
     }
 }
 
@@ -43,9 +41,9 @@ pub struct VisionBlock {
 impl VisionBlock {
     pub(crate) fn empty(config: &VisionConfig, dtype: DType, device: &Device) -> Self {
         Self {
-            norm1: empty_layer_norm(config.width, config.norm_eps, device),
+            norm1: LayerNorm::empty(config.width, config.norm_eps, device),
             attn: VisionAttention::empty(config, dtype, device),
-            norm2: empty_layer_norm(config.width, config.norm_eps, device),
+            norm2: LayerNorm::empty(config.width, config.norm_eps, device),
             mlp: VisionMlp {
                 fc1: Linear::empty(config.width, config.mlp_hidden, true, dtype, device),
                 fc2: Linear::empty(config.mlp_hidden, config.width, true, dtype, device),
@@ -57,9 +55,9 @@ impl VisionBlock {
     /// - `x`: `[batch, n_tokens, width]`, f32: the residual stream stays f32 as in SPEC 3.7
     /// - returns the same
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let attended = self.attn.forward(layer_norm_f32(&self.norm1, x.clone()));
+        let attended = self.attn.forward(self.norm1.forward(x.clone()));
         let x = x + cast(attended, DType::F32);
-        let mapped = self.mlp.forward(layer_norm_f32(&self.norm2, x.clone()));
+        let mapped = self.mlp.forward(self.norm2.forward(x.clone()));
         x + cast(mapped, DType::F32)
     }
 }

@@ -38,7 +38,7 @@ impl PatchEmbed {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * cols, channels * patch * patch]);
         let weight = weight.reshape([width, channels * patch * patch]);
-        let tokens = burn::tensor::module::linear(patches, weight.transpose(), Some(self.bias.val()));
+        let tokens = fused_ops::linear(patches, weight, Some(self.bias.val()));
         cast(tokens, DType::F32)
     }
 }
@@ -96,7 +96,10 @@ impl VisionTower {
     /// # Source
     /// SPEC 3.2.
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+        let device = pixels.device();
+        fused_ops::in_pool(&device, || {
+            self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+        })
     }
 
     /// The tokens before the first block: patches after CLS, positions added.

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
-use vlm_model::{MiniGpt, ModelFiles, VisionConfig, VisionTower, layer_norm_f32, resize_position_embedding};
+use vlm_model::{LayerNorm, MiniGpt, ModelFiles, VisionConfig, VisionTower, resize_position_embedding};
 
 use crate::check::Checker;
 use crate::golden_file::{Array, GoldenFile, read_json};
@@ -100,7 +99,7 @@ fn sizes_of(file: &GoldenFile, cases: &GoldenFile) -> Result<VisionConfig, Verif
 /// The same weights with another epsilon.
 fn norm_with_eps(model: &MiniGpt, eps: f64, device: &Device) -> LayerNorm {
     let [width] = model.ln_vision.gamma.dims();
-    let mut norm = LayerNormConfig::new(width).with_epsilon(eps).init(device);
+    let mut norm = LayerNorm::empty(width, eps, device);
     norm.gamma = model.ln_vision.gamma.clone();
     norm.beta = model.ln_vision.beta.clone();
     norm
@@ -132,7 +131,7 @@ fn check_tower(
     for (index, block) in tower.blocks.iter().enumerate() {
         let probabilities = format!("attention_probs.{index}");
         if let Some(expected) = cases.floats(&probabilities, 4)? {
-            let actual = block.attn.probabilities(layer_norm_f32(&block.norm1, x.clone()));
+            let actual = block.attn.probabilities(block.norm1.forward(x.clone()));
             checker.tensor(&case(&probabilities), Tolerance::Attention, actual, &expected);
         }
         x = block.forward(x);
@@ -144,19 +143,19 @@ fn check_tower(
     if let Some(expected) = cases.floats("tokens", 3)? {
         // transformers gives its last norm the blocks' epsilon
         let norm = norm_with_eps(model, model.config().vision.norm_eps, device);
-        checker.tensor(&case("tokens"), kind, layer_norm_f32(&norm, x.clone()), &expected);
+        checker.tensor(&case("tokens"), kind, norm.forward(x.clone()), &expected);
     }
     for name in cases.names().filter(|name| name.starts_with("tokens_ln_eps_")) {
         let (Some(eps), Some(expected)) = (eps_of(name), cases.floats(name, 3)?) else { continue };
         let norm = norm_with_eps(model, eps, device);
-        checker.tensor(&case(name), kind, layer_norm_f32(&norm, x.clone()), &expected);
+        checker.tensor(&case(name), kind, norm.forward(x.clone()), &expected);
     }
     let Some(input) = cases.floats("ln_eps.input", 2)? else { return Ok(()) };
     cases.check_shape("ln_eps.input", &[input.shape[0], model.config().vision.width])?;
     for name in cases.names().filter(|name| name.starts_with("ln_eps.output_")) {
         let (Some(eps), Some(expected)) = (eps_of(name), cases.floats(name, 2)?) else { continue };
         let norm = norm_with_eps(model, eps, device);
-        checker.tensor(&case(name), kind, layer_norm_f32(&norm, input.tensor::<2>(device)), &expected);
+        checker.tensor(&case(name), kind, norm.forward(input.tensor::<2>(device)), &expected);
     }
     Ok(())
 }
@@ -196,7 +195,7 @@ fn check_positions(
                 tower.pos_embed = tower.pos_embed.map(|_| positions.tensor(device));
                 let pixels: Tensor<4> = pixels.tensor(device);
                 let norm = norm_with_eps(&model, model.config().vision.norm_eps, device);
-                let actual = layer_norm_f32(&norm, tower.forward(pixels));
+                let actual = norm.forward(tower.forward(pixels));
                 checker.tensor(&tokens, Tolerance::Hidden, actual, &expected);
             }
             Err(error) => checker.failed(&tokens, Tolerance::Hidden, error.to_string()),
