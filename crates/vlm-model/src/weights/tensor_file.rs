@@ -1,11 +1,11 @@
 //! One weight file, opened but not read.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{Bytes, DType, TensorData};
 use burn_store::pytorch_reader::PytorchError;
 use burn_store::{ModuleStore, PytorchStore, PytorchStoreError, SafetensorsStore, bridge};
 use serde::Deserialize;
@@ -16,10 +16,6 @@ use super::WeightsError;
 const STATE_DICT_KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 /// The longest header that the safetensors format allows.
 const MAX_HEADER: u64 = 100_000_000;
-/// Bytes after which a memory map is made anew: pages that were read count as the process's memory
-/// until it is dropped.
-const REMAP_AFTER: u64 = 256 << 20;
-
 /// Number type and shape of a tensor in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
@@ -44,32 +40,48 @@ impl TensorInfo {
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
-    kind: Kind,
     tensors: BTreeMap<String, TensorInfo>,
     reader: Mutex<Reader>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Safetensors,
-    Pytorch,
+/// Where the tensors of a file are read from.
+enum Reader {
+    /// Plain reads: pages of a memory map would count as the process's memory besides the tensors.
+    Safetensors(Safetensors),
+    Pytorch(Box<PytorchStore>),
 }
 
-/// burn-store's reader, and how much was read through it.
-struct Reader {
-    store: Store,
-    n_read: u64,
+struct Safetensors {
+    file: fs_err::File,
+    /// Where each tensor begins and ends in the file.
+    places: BTreeMap<String, (u64, u64)>,
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("n_read", &self.n_read).finish_non_exhaustive()
+        f.write_str(match self {
+            Self::Safetensors(_) => "Safetensors",
+            Self::Pytorch(_) => "Pytorch",
+        })
     }
 }
 
-enum Store {
-    Safetensors(SafetensorsStore),
-    Pytorch(PytorchStore),
+impl Safetensors {
+    fn read(&mut self, name: &str, info: &TensorInfo) -> Result<TensorData, String> {
+        let (start, end) = *self.places.get(name).ok_or("no place in the file")?;
+        if end - start != info.n_bytes() {
+            return Err(format!("{} bytes for the shape {:?}", end - start, info.shape));
+        }
+        let n_bytes = usize::try_from(end - start).map_err(|error| error.to_string())?;
+        self.file.seek(SeekFrom::Start(start)).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::with_capacity(n_bytes);
+        let n_read = (&mut self.file).take(end - start).read_to_end(&mut bytes);
+        let n_read = n_read.map_err(|error| error.to_string())?;
+        if n_read != n_bytes {
+            return Err(format!("{n_read} of {n_bytes} bytes: the file was cut while it was read"));
+        }
+        Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), info.shape.clone(), info.dtype))
+    }
 }
 
 impl TensorFile {
@@ -80,13 +92,12 @@ impl TensorFile {
     /// damaged or truncated file, or sizes that do not fit the file.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        let (kind, (store, tensors)) = match ending {
-            "safetensors" => (Kind::Safetensors, open_safetensors(path)?),
-            "pth" | "pt" | "bin" => (Kind::Pytorch, open_pytorch(path)?),
+        let (reader, tensors) = match ending {
+            "safetensors" => open_safetensors(path)?,
+            "pth" | "pt" | "bin" => open_pytorch(path)?,
             _ => return Err(format_error(path, "expected `.safetensors`, `.pth`, `.pt` or `.bin`")),
         };
-        let reader = Mutex::new(Reader { store, n_read: 0 });
-        Ok(Self { path: path.to_owned(), kind, tensors, reader })
+        Ok(Self { path: path.to_owned(), tensors, reader: Mutex::new(reader) })
     }
 
     /// Where the file is.
@@ -117,34 +128,28 @@ impl TensorFile {
         let failed =
             |reason: String| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), reason };
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.kind == Kind::Safetensors && reader.n_read > REMAP_AFTER {
-            let (store, tensors) = open_safetensors(&self.path)?;
-            if tensors != self.tensors {
-                return Err(failed("the file was changed while it was read".to_owned()));
+        match &mut *reader {
+            Reader::Safetensors(file) => file.read(name, info).map_err(failed),
+            Reader::Pytorch(store) => {
+                let tensor = store.get_tensor(name).map_err(|e| failed(e.to_string()))?;
+                bridge::to_data(tensor.ok_or_else(no_tensor)?).map_err(|error| failed(error.to_string()))
             }
-            *reader = Reader { store, n_read: 0 };
         }
-        reader.n_read += info.n_bytes();
-        let tensor = match &mut reader.store {
-            Store::Safetensors(store) => store.get_tensor(name).map_err(|e| failed(e.to_string()))?,
-            Store::Pytorch(store) => store.get_tensor(name).map_err(|e| failed(e.to_string()))?,
-        };
-        bridge::to_data(tensor.ok_or_else(no_tensor)?).map_err(|error| failed(error.to_string()))
     }
 }
 
-type Opened = (Store, BTreeMap<String, TensorInfo>);
+type Opened = (Reader, BTreeMap<String, TensorInfo>);
 
 fn open_safetensors(path: &Path) -> Result<Opened, WeightsError> {
-    check_header(path)?;
+    let file = read_header(path)?;
     let mut store = SafetensorsStore::from_file(path);
     let tensors = index(&mut store, path, |error| error.to_string())?;
-    Ok((Store::Safetensors(store), tensors))
+    Ok((Reader::Safetensors(file), tensors))
 }
 
 /// Sizes and offsets of a header against the file, before anything is mapped or taken: the reader
 /// adds offsets up unchecked.
-fn check_header(path: &Path) -> Result<(), WeightsError> {
+fn read_header(path: &Path) -> Result<Safetensors, WeightsError> {
     #[derive(Deserialize)]
     struct Entry {
         data_offsets: Option<(u64, u64)>,
@@ -162,20 +167,22 @@ fn check_header(path: &Path) -> Result<(), WeightsError> {
         return Err(format_error(path, format!("a header of {length} bytes in a file of {n_bytes}")));
     }
     let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).map_err(io)?;
+    (&mut file).take(length).read_to_end(&mut header).map_err(io)?;
     let entries: BTreeMap<String, Entry> =
         serde_json::from_slice(&header).map_err(|error| format_error(path, format!("header: {error}")))?;
-    let room = n_bytes - 8 - length;
-    for (name, entry) in &entries {
-        if let Some((start, end)) = entry.data_offsets
-            && (start > end || end > room)
-        {
+    let data = 8 + length;
+    let room = n_bytes - data;
+    let mut places = BTreeMap::new();
+    for (name, entry) in entries {
+        let Some((start, end)) = entry.data_offsets else { continue };
+        if start > end || end > room {
             let reason =
                 format!("tensor `{name}` is at {start} to {end}, but there are {room} bytes of data");
             return Err(format_error(path, reason));
         }
+        places.insert(name, (data + start, data + end));
     }
-    Ok(())
+    Ok(Safetensors { file, places })
 }
 
 fn open_pytorch(path: &Path) -> Result<Opened, WeightsError> {
@@ -202,7 +209,7 @@ fn open_pytorch(path: &Path) -> Result<Opened, WeightsError> {
             let reason = format!("tensor `{name}` of shape `{:?}` is larger than the file", info.shape);
             return Err(format_error(path, reason));
         }
-        return Ok((Store::Pytorch(store), tensors));
+        return Ok((Reader::Pytorch(Box::new(store)), tensors));
     }
     Err(format_error(path, "no dictionary of tensors"))
 }
