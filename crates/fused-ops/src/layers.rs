@@ -48,6 +48,24 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     burn::tensor::module::linear(x, weight.transpose(), bias)
 }
 
+/// The same weight in another order of memory, in which [`linear`] is faster for many rows; for a
+/// few, as for new tokens one at a time, it is slower. On other devices than the CPU: unchanged.
+///
+/// # Shapes
+/// - `weight`: `[d_output, d_input]`, off the graph
+/// - returns the same
+#[must_use]
+pub fn lay_out_for_many_rows(weight: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if has_kernels(&weight)
+        && let Ok(tensor) = weight.clone().try_into_primitive::<burn::backend::Flex>()
+    {
+        let turned = crate::kernels::linear::lay_columns_first(&tensor);
+        return Tensor::from_primitive::<burn::backend::Flex>(turned);
+    }
+    weight
+}
+
 /// Root-mean-square norm over the last axis, `x / √(mean x² + ε) · w`.
 ///
 /// # Shapes

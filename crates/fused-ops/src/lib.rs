@@ -35,5 +35,6 @@ mod pool;
 
 pub use adamw::{AdamWMoments, AdamWNumbers, adamw, has_adamw};
 pub use attention::{Attended, attention};
-pub use layers::{gelu, layer_norm, linear, rms_norm, rotate, swiglu};
+pub use layers::{gelu, lay_out_for_many_rows, layer_norm, linear, rms_norm, rotate, swiglu};
+pub use place::is_cpu;
 pub use pool::in_pool;

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 /// The work must not wait for other threads that use the pool, which may have this thread alone.
 pub fn in_pool<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]
-    if *device == Device::flex() {
+    if crate::place::is_cpu(device) {
         return rayon::scope(|_| work());
     }
     let _ = device;

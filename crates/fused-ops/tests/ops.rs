@@ -92,6 +92,29 @@ fn linear_maps() {
 }
 
 #[test]
+fn weights_in_another_order_of_memory() {
+    let device = Device::flex();
+    for n_rows in [1, 40] {
+        let (x, weight) = (numbers([n_rows, 48], 4, &device), numbers([96, 48], 5, &device));
+        let turned = fused_ops::lay_out_for_many_rows(weight.clone());
+        let bytes = |x: &Tensor<2>| x.clone().into_data().as_bytes().to_vec();
+        assert_eq!(bytes(&turned), bytes(&weight), "the same matrix");
+        compare(
+            "the whole weight",
+            std::slice::from_ref(&x),
+            |t| fused_ops::linear(t[0].clone(), turned.clone(), None),
+            |t| t[0].clone().matmul(weight.clone().transpose()),
+        );
+        compare(
+            "some of its rows",
+            std::slice::from_ref(&x),
+            |t| fused_ops::linear(t[0].clone(), turned.clone().narrow(0, 32, 32), None),
+            |t| t[0].clone().matmul(weight.clone().narrow(0, 32, 32).transpose()),
+        );
+    }
+}
+
+#[test]
 fn norms() {
     let device = Device::flex();
     for (n_rows, width) in [(1, 7), (5, 64), (400, 192)] {

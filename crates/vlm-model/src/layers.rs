@@ -22,8 +22,7 @@ pub(crate) fn empty_param<const D: usize>(
 /// A linear map with its weight as the published files hold it, `[d_output, d_input]`.
 ///
 /// burn's own `Linear` holds the transpose. Here tensors, gradients and optimizer moments have the
-/// files' shapes, and loading copies bytes without transposing them on the host; the transposed
-/// view costs nothing in the matrix product.
+/// files' shapes.
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[d_output, d_input]`
@@ -40,6 +39,15 @@ impl Linear {
             weight: empty_param([d_output, d_input], dtype, device),
             bias: bias.then(|| empty_param([d_output], dtype, device)),
         }
+    }
+
+    /// This map with its weight, where it is there, in the order of memory that suits many rows.
+    #[must_use]
+    pub(crate) fn for_many_rows(mut self) -> Self {
+        if self.weight.is_initialized() {
+            self.weight = self.weight.map(fused_ops::lay_out_for_many_rows);
+        }
+        self
     }
 
     /// Computes `x · Wᵀ + b` in the weight's number type.

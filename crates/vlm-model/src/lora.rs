@@ -15,8 +15,8 @@ pub enum Pass {
     /// Nothing is dropped; attention is the backend's fused call.
     #[default]
     Inference,
-    /// Adapters drop parts of their input, drawn from the device's generator; attention is the
-    /// decomposed form that can be differentiated.
+    /// Adapters drop parts of their input, drawn from the device's generator; attention on a
+    /// GPU is the decomposed form that can be differentiated.
     Training,
 }
 

@@ -3,8 +3,8 @@
 //! Loops inside of [`vectorized`] are plain ones: a closure that is not inlined would be compiled
 //! for the oldest machine.
 
-use burn::tensor::Shape;
-use burn_flex::FlexTensor;
+use burn::tensor::{Bytes, DType, Shape};
+use burn_flex::{FlexTensor, Layout};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -22,8 +22,9 @@ const FEW_ROWS: usize = 24;
 /// Width of the input from which a weight is turned before the product.
 ///
 /// gemm packs a weight that lies the other way number by number, once for each thread and part of
-/// the rows. At 310 rows of 1536 into 576 two threads take 4.5 ms so, and 3.3 ms with the turning.
-const LONG_ROWS: usize = 1024;
+/// the rows. At 257 rows of 3072 into 768 two threads take 12.8 ms so, 7.7 ms with the turning, and
+/// 5.5 ms where the weight lies by columns already.
+const LONG_ROWS: usize = 768;
 
 /// # Shapes
 /// - `x`: `[..., d_input]`
@@ -41,18 +42,23 @@ pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTen
         assert_eq!(bias.len(), d_output, "width of the bias");
     }
     let contiguous;
-    let out = if n_rows <= FEW_ROWS {
+    let by_columns = columns_first(weight);
+    let out = if n_rows <= FEW_ROWS && by_columns.is_none() {
         contiguous = Contiguous::new(weight);
         few_rows(x, contiguous.numbers(), bias, [n_rows, d_input, d_output])
     } else {
         let x = Mat::rows(x, [n_rows, d_input]);
-        contiguous = Contiguous::new(weight);
         let turned;
-        let weight = if d_input >= LONG_ROWS && d_input > d_output {
-            turned = transpose(contiguous.numbers(), [d_output, d_input]);
-            Mat::rows(&turned, [d_input, d_output])
+        let weight = if let Some(by_columns) = by_columns {
+            by_columns
         } else {
-            Mat::rows(contiguous.numbers(), [d_output, d_input]).transposed()
+            contiguous = Contiguous::new(weight);
+            if d_input >= LONG_ROWS && d_input >= d_output {
+                turned = transpose(contiguous.numbers(), [d_output, d_input]);
+                Mat::rows(&turned, [d_input, d_output])
+            } else {
+                Mat::rows(contiguous.numbers(), [d_output, d_input]).transposed()
+            }
         };
         match bias {
             None => {
@@ -121,6 +127,29 @@ fn turn_tile(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize,
             }
         }
     }
+}
+
+/// The transpose of a weight whose columns are side by side in memory, or part of one.
+///
+/// # Shapes
+/// - `weight`: `[d_output, d_input]`
+/// - returns `[d_input, d_output]`
+fn columns_first(weight: &FlexTensor) -> Option<Mat<'_>> {
+    let layout = weight.layout();
+    let [d_output, d_input] = [layout.shape()[0], layout.shape()[1]];
+    let [1, stride] = *layout.strides() else { return None };
+    let stride = usize::try_from(stride).ok()?;
+    let numbers = &weight.storage::<f32>()[layout.start_offset()..];
+    (d_output > 1 && d_input > 1).then(|| Mat::new(numbers, [d_input, d_output], [stride, 1]))
+}
+
+/// The same matrix with its columns side by side in memory.
+pub(crate) fn lay_columns_first(weight: &FlexTensor) -> FlexTensor {
+    let [d_output, d_input] = rows_and_width(weight);
+    let numbers = transpose(Contiguous::new(weight).numbers(), [d_output, d_input]);
+    let stride = isize::try_from(d_output).expect("a stride in memory");
+    let layout = Layout::new(weight.layout().shape().clone(), vec![1, stride], 0);
+    FlexTensor::new(Bytes::from_elems(numbers), layout, DType::F32)
 }
 
 /// Outputs of one part of the work.

@@ -51,6 +51,16 @@ impl VisionBlock {
         }
     }
 
+    /// This block with its weights in the order of memory that suits an image's many tokens.
+    #[must_use]
+    pub(crate) fn for_many_rows(mut self) -> Self {
+        self.attn.qkv = self.attn.qkv.for_many_rows();
+        self.attn.proj = self.attn.proj.for_many_rows();
+        self.mlp.fc1 = self.mlp.fc1.for_many_rows();
+        self.mlp.fc2 = self.mlp.fc2.for_many_rows();
+        self
+    }
+
     /// # Shapes
     /// - `x`: `[batch, n_tokens, width]`, f32: the residual stream stays f32 as in SPEC 3.7
     /// - returns the same

@@ -97,9 +97,34 @@ impl VisionTower {
     /// SPEC 3.2.
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         let device = pixels.device();
+        let [batch, ..] = pixels.dims();
+        let part = self.images_at_once(&device);
+        let run = |pixels| self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x));
         fused_ops::in_pool(&device, || {
-            self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+            if batch <= part {
+                return run(pixels);
+            }
+            let parts = (0..batch).step_by(part);
+            let parts = parts.map(|first| run(pixels.clone().narrow(0, first, part.min(batch - first))));
+            Tensor::cat(parts.collect(), 0)
         })
+    }
+
+    /// Images that go through the blocks together: all where something learns or on a GPU; on the
+    /// CPU as many as keep the activations in memory that is used again and not new at every step.
+    fn images_at_once(&self, device: &Device) -> usize {
+        /// Tokens of so many images.
+        const TOKENS: usize = 1024;
+        let learns = self.cls_token.is_require_grad();
+        let [_, n_tokens, _] = self.pos_embed.lazy_shape().dims();
+        if learns || !fused_ops::is_cpu(device) { usize::MAX } else { (TOKENS / n_tokens).max(1) }
+    }
+
+    /// This encoder with its weights in the order of memory that suits an image's many tokens.
+    #[must_use]
+    pub(crate) fn for_many_rows(mut self) -> Self {
+        self.blocks = self.blocks.into_iter().map(VisionBlock::for_many_rows).collect();
+        self
     }
 
     /// The tokens before the first block: patches after CLS, positions added.

@@ -82,10 +82,12 @@ pub fn load_parts(
         progress,
         error: None,
     };
-    let model = model.map(&mut filler);
+    let mut model = model.map(&mut filler);
     if let Some(error) = filler.error {
         return Err(error);
     }
+    // An image has hundreds of tokens; the language model's weights meet single ones too.
+    model.vision_tower = model.vision_tower.for_many_rows();
     report.bytes = filler.done;
     report.seconds = start.elapsed().as_secs_f64();
     Ok((model, report))
