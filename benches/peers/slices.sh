@@ -8,8 +8,7 @@ if [ ! -x "$venv/bin/python" ]; then
     "$venv/bin/pip" install -q -r benches/peers/requirements.txt
 fi
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 RAYON_NUM_THREADS=1
-cargo build --release --locked -p benches --example slice_path
-cargo build --release --locked --bin prepare-slices
+cargo build --release --locked --workspace --example slice_path --bin prepare-slices
 target=$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 studies=$(mktemp -d)
 trap 'rm -rf "$studies"' EXIT
