@@ -181,23 +181,31 @@ def loss_of(out, target, weight):
     return l_tissue + 2 * l_masks + 0.5 * l_dice + 2 * l_boxes + 0.5 * l_shown, l_tissue, l_boxes
 
 
-def augment(images, labels, gen):
-    """Moves, scales, turns, brightens; one in four stays."""
+def augment(images, labels, gen, strength=1.0):
+    """Moves, scales, turns, brightens; one in four stays. From a strength above 1 on, slices are bent and made noisy too."""
     b = len(images)
     r = lambda lo, hi: torch.empty(b).uniform_(lo, hi, generator=gen)
-    still = torch.rand(b, generator=gen) < 0.25
-    angle = r(-0.1, 0.1).masked_fill(still, 0)
-    sx, sy = r(0.88, 1.14).masked_fill(still, 1), r(0.88, 1.14).masked_fill(still, 1)
+    still = torch.rand(b, generator=gen) < (0.25 if strength <= 1 else 0.1)
+    angle = r(-0.1 * strength, 0.1 * strength).masked_fill(still, 0)
+    low, high = 1 / (1 + 0.14 * strength), 1 + 0.14 * strength
+    sx, sy = r(low, high).masked_fill(still, 1), r(low, high).masked_fill(still, 1)
     tx, ty = r(-0.2, 0.2).masked_fill(still, 0), r(-0.2, 0.2).masked_fill(still, 0)
-    gain, offset = r(0.92, 1.08).masked_fill(still, 1), r(-10, 10).masked_fill(still, 0)
+    gain = r(1 - 0.08 * strength, 1 + 0.08 * strength).masked_fill(still, 1)
+    offset = r(-10 * strength, 10 * strength).masked_fill(still, 0)
     cos, sin = angle.cos(), angle.sin()
     theta = torch.stack([torch.stack([cos * sx, -sin * sy, tx], 1), torch.stack([sin * sx, cos * sy, ty], 1)], 1)
     grid = F.affine_grid(theta, [b, 1, SIZE, SIZE], align_corners=False)
+    if strength > 1:
+        bend = torch.empty(b, 2, 7, 7).normal_(generator=gen) * (r(0, 0.03).masked_fill(still, 0))[:, None, None, None]
+        grid = grid + F.interpolate(bend, SIZE, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     gray = F.grid_sample(images[:, None].float(), grid, align_corners=False)[:, 0]
     gray = torch.where(still[:, None, None], images.float(), gray)
-    gray = (gray * gain[:, None, None] + offset[:, None, None]).clamp(0, 255)
+    gray = gray * gain[:, None, None] + offset[:, None, None]
+    if strength > 1:
+        noise = torch.empty(b, SIZE, SIZE).normal_(generator=gen)
+        gray = gray + noise * r(0, 6 * strength).masked_fill(still, 0)[:, None, None]
     moved = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
-    return gray, torch.where(still[:, None, None], labels, moved)
+    return gray.clamp(0, 255), torch.where(still[:, None, None], labels, moved)
 
 
 def normalized(gray):
@@ -261,6 +269,7 @@ def main():
     p.add_argument("--seed", type=int, default=12)
     p.add_argument("--tumor-share", type=float, default=0.35)
     p.add_argument("--clear-share", type=float, default=0.25)
+    p.add_argument("--strength", type=float, default=1.0, help="of the changes of the slices")
     p.add_argument("--start", help="safetensors file with a tower to go on from, and its heads beside it")
     p.add_argument("--processes", type=int, default=1)
     p.add_argument("--score-every", type=int, default=500)
@@ -334,7 +343,7 @@ def train(rank, args):
         of = lambda places: places[torch.randint(len(places), (b,), generator=gen)]
         i = torch.where(part < args.tumor_share, of(data.tumor), torch.where(
             part < args.tumor_share + args.clear_share, of(data.clear), torch.randint(len(data.images), (b,), generator=gen)))
-        gray, labels = augment(data.images[i], data.labels[i], gen)
+        gray, labels = augment(data.images[i], data.labels[i], gen, args.strength)
         total, l_tissue, l_boxes = loss_of(model(normalized(gray)), targets(labels), weight)
         update(total, params, opt, n)
         keep = min(0.998, (step + 1) / (step + 10))
