@@ -5,7 +5,7 @@
 
 use burn::tensor::module::{attention_fallback, layer_norm};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Gradients, Tensor, TensorData, activation};
+use burn::tensor::{Bool, DType, Device, Gradients, Tensor, TensorData, activation};
 use fused_ops::{AdamWMoments, AdamWNumbers, Attended};
 
 /// Numbers that look random and are the same on every machine.
@@ -89,6 +89,22 @@ fn linear_maps() {
     let weight = numbers([5, 8], 5, &device);
     let expected = x.clone().matmul(weight.clone().transpose().unsqueeze());
     close(&fused_ops::linear(x, weight, None), &expected, "rows in another order");
+}
+
+/// Halves have no kernels: both orders of the composed product.
+#[test]
+fn linear_maps_of_halves() {
+    let device = Device::flex();
+    for n_rows in [3, 100] {
+        let (x, weight) = (numbers([n_rows, 16], 4, &device), numbers([24, 16], 5, &device));
+        let bias = numbers([24], 6, &device);
+        let expected = fused_ops::linear(x.clone(), weight.clone(), Some(bias.clone()));
+        let half = DType::F16;
+        let got = fused_ops::linear(x.cast(half), weight.cast(half), Some(bias.cast(half)));
+        assert_eq!(got.dtype(), half);
+        let worst: f32 = (got.cast(DType::F32) - expected).abs().max().into_scalar();
+        assert!(worst < 0.02, "{n_rows} rows: {worst}");
+    }
 }
 
 #[test]
