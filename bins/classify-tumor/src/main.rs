@@ -1,5 +1,7 @@
 //! Stage 2: whether the slice shows a tumor of the pancreas.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use cascade::Stage;

@@ -1,5 +1,7 @@
 //! Liver, right kidney, spleen and pancreas boxes.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use cascade::Stage;

@@ -1,5 +1,7 @@
 //! Stage 1: where the pancreas is.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use cascade::Stage;

@@ -1,5 +1,7 @@
 //! Stage 3: where the tumor is.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use cascade::Stage;

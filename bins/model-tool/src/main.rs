@@ -1,5 +1,7 @@
 //! Model files and answers from the shell.
 
+#![forbid(unsafe_code)]
+
 mod answer;
 mod args;
 mod files;

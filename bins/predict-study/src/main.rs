@@ -1,5 +1,7 @@
 //! A CT study in, findings out: boxes in 3-D, a tumor score, and files that other tools open.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod run;
 

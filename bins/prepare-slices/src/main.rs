@@ -1,5 +1,7 @@
 //! CT studies in, training slices with boxes out.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod audit;
 mod inspect;

@@ -1,5 +1,7 @@
 //! All stages in order, from a config or the embedded default, and the report.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod dry_run;
 mod pretrain;

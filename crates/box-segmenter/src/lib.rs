@@ -32,6 +32,8 @@
 //! # Ok::<(), box_segmenter::SegmentError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod form;
 mod image;

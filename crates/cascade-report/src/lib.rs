@@ -39,6 +39,8 @@
 //! # Ok::<(), cascade_report::ReportError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod atomic;
 mod canvas;
 mod error;

@@ -17,6 +17,8 @@
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
 
+#![forbid(unsafe_code)]
+
 mod answerer;
 mod base;
 mod config;

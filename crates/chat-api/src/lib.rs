@@ -21,6 +21,8 @@
 //! # }
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod app;
 mod budget;
 mod config;
@@ -31,6 +33,7 @@ mod model;
 mod openai;
 mod openapi;
 mod random;
+mod replica;
 mod serve;
 mod studies;
 mod terminal;
@@ -47,7 +50,8 @@ pub use model::{
     SliceScore, StudyInput, StudyReport, StudySource, Usage, YesNo,
 };
 pub use openapi::openapi_json;
-pub use serve::{ClientAddress, serve};
+pub use replica::{BadReplicaName, REPLICA_COOKIE, ReplicaName};
+pub use serve::{ClientAddress, ServeEnd, serve};
 pub use studies::{Study, StudyError, StudyKind, open_study};
 pub use terminal::{TerminalError, terminal_chat};
 

@@ -32,6 +32,8 @@
 //! # Ok::<(), ct_phantom::PhantomError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod acquisition;
 mod anatomy;
 mod assignment;

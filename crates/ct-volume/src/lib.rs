@@ -22,6 +22,8 @@
 //! # Ok::<(), ct_volume::GeometryError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod affine;
 mod atomic;
 pub mod dicom;

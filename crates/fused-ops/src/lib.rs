@@ -21,16 +21,24 @@
 //! Results have the same bits for any number of threads: work is cut into parts of fixed size, and
 //! sums over parts are taken in order.
 
+// Unsafe code lies in `kernels::raw` alone.
+#[forbid(unsafe_code)]
 mod adamw;
+#[forbid(unsafe_code)]
 mod attention;
 #[cfg(feature = "flex")]
+#[forbid(unsafe_code)]
 mod autodiff;
 #[cfg(feature = "flex")]
+#[forbid(unsafe_code)]
 mod extension;
 #[cfg(feature = "flex")]
 mod kernels;
+#[forbid(unsafe_code)]
 mod layers;
+#[forbid(unsafe_code)]
 mod place;
+#[forbid(unsafe_code)]
 mod pool;
 
 pub use adamw::{AdamWMoments, AdamWNumbers, adamw, has_adamw};

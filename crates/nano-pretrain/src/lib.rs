@@ -10,6 +10,8 @@
 //!
 //! [`pretrain`] does both and writes a checkpoint folder.
 
+#![forbid(unsafe_code)]
+
 mod augment;
 mod dense;
 mod error;

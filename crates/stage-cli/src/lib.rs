@@ -12,6 +12,8 @@
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod binary;
 mod checkpoint;

@@ -30,6 +30,8 @@
 //! # Ok::<(), vlm_metrics::MetricsError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod binary;
 mod bootstrap;
 pub mod coco;

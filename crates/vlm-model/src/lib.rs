@@ -11,6 +11,8 @@
 //! "SPEC 3.6" in these docs is a section of the behavioural specification of the published system;
 //! `docs/MODEL.md` restates what of it is computed here.
 
+#![forbid(unsafe_code)]
+
 mod checkpointing;
 mod config;
 mod device;

@@ -14,6 +14,8 @@
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
 
+#![forbid(unsafe_code)]
+
 mod adamw;
 mod atomic;
 mod batch;

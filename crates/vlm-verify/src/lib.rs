@@ -4,6 +4,8 @@
 //! finds the groups below a folder by what is in them, computes the same with this project's code
 //! and compares: sizes, head counts, epsilons and ranks are read from the files.
 
+#![forbid(unsafe_code)]
+
 mod check;
 mod discover;
 mod error;

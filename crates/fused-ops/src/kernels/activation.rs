@@ -3,7 +3,7 @@
 use burn_flex::FlexTensor;
 
 use super::math::{erf, exp, fma, sigmoid};
-use super::parts::{by_rows, by_rows_2};
+use super::raw::{by_rows, by_rows_2};
 use super::view::{Contiguous, tensor};
 
 /// `x · Φ(x)`
@@ -18,7 +18,7 @@ pub(crate) fn gelu(x: &FlexTensor) -> FlexTensor {
         |first, out| {
             let x = &x[first..][..out.len()];
             for (y, x) in out.iter_mut().zip(x) {
-                y.write(0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)));
+                *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
             }
         },
     );
@@ -40,7 +40,7 @@ pub(crate) fn gelu_gradient(dy: &FlexTensor, x: &FlexTensor) -> FlexTensor {
             let (x, dy) = (&x[first..][..out.len()], &dy[first..][..out.len()]);
             for ((dx, x), dy) in out.iter_mut().zip(x).zip(dy) {
                 let below = fma(0.5, erf(x * std::f32::consts::FRAC_1_SQRT_2), 0.5);
-                dx.write(dy * fma(x * DENSITY, exp(-0.5 * x * x), below));
+                *dx = dy * fma(x * DENSITY, exp(-0.5 * x * x), below);
             }
         },
     );
@@ -60,7 +60,7 @@ pub(crate) fn swiglu(gate: &FlexTensor, up: &FlexTensor) -> FlexTensor {
         |first, out| {
             let (gate, up) = (&gate[first..][..out.len()], &up[first..][..out.len()]);
             for ((y, gate), up) in out.iter_mut().zip(gate).zip(up) {
-                y.write(gate * sigmoid(*gate) * up);
+                *y = gate * sigmoid(*gate) * up;
             }
         },
     );
@@ -87,8 +87,8 @@ pub(crate) fn swiglu_gradients(
             for at in 0..n {
                 let s = sigmoid(gate[at]);
                 let silu = gate[at] * s;
-                d_up[at].write(dy[at] * silu);
-                d_gate[at].write(dy[at] * up[at] * fma(silu, 1.0 - s, s));
+                d_up[at] = dy[at] * silu;
+                d_gate[at] = dy[at] * up[at] * fma(silu, 1.0 - s, s);
             }
         },
     );

@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::math::{LANES, exp, fma, sum, vectorized};
-use super::product::{Mat, To, product};
+use super::raw::{Mat, To, product};
 use super::rotary::by_heads;
 use super::view::{Strided, side_by_side, tensor};
 

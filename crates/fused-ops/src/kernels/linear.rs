@@ -9,9 +9,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::math::{LANES, fma, vectorized};
-use super::memory::{fresh, written};
-use super::parts::sum_of_rows;
-use super::product::{Mat, To, product};
+use super::raw::{Mat, To, fresh_product, product, sum_of_rows};
 use super::view::{Contiguous, rows_and_width, tensor, with_width};
 
 /// Rows up to which each output is a scalar product over the weight's row as it lies in memory.
@@ -61,11 +59,7 @@ pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTen
             }
         };
         match bias {
-            None => {
-                let mut out = fresh(n_rows * d_output);
-                product(To::Fresh(&mut out), d_output, 1.0, x, weight, true);
-                written(out)
-            }
+            None => fresh_product(x, weight, true),
             Some(bias) => {
                 let mut out = bias.repeat(n_rows);
                 product(To::Added(&mut out), d_output, 1.0, x, weight, true);
@@ -293,11 +287,9 @@ pub(crate) fn x_gradient(dy: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let [_, d_input] = rows_and_width(weight);
     let shape = with_width(dy.layout().shape(), d_input);
     let (dy, weight) = (Contiguous::new(dy), Contiguous::new(weight));
-    let mut out = fresh(n_rows * d_input);
     let dy = Mat::rows(dy.numbers(), [n_rows, d_output]);
     let weight = Mat::rows(weight.numbers(), [d_output, d_input]);
-    product(To::Fresh(&mut out), d_input, 1.0, dy, weight, true);
-    tensor(written(out), shape)
+    tensor(fresh_product(dy, weight, true), shape)
 }
 
 /// The gradient of the weight: `dyᵀ · x`.
@@ -305,11 +297,9 @@ pub(crate) fn weight_gradient(dy: &FlexTensor, x: &FlexTensor) -> FlexTensor {
     let [n_rows, d_output] = rows_and_width(dy);
     let [_, d_input] = rows_and_width(x);
     let (dy, x) = (Contiguous::new(dy), Contiguous::new(x));
-    let mut out = fresh(d_output * d_input);
     let dy = Mat::rows(dy.numbers(), [n_rows, d_output]).transposed();
     let x = Mat::rows(x.numbers(), [n_rows, d_input]);
-    product(To::Fresh(&mut out), d_input, 1.0, dy, x, true);
-    tensor(written(out), Shape::from([d_output, d_input]))
+    tensor(fresh_product(dy, x, true), Shape::from([d_output, d_input]))
 }
 
 /// The gradient of the bias: the sum of the rows of `dy`.

@@ -1,13 +1,19 @@
 //! Kernels on slices and on the backend's tensors.
 
+#[forbid(unsafe_code)]
 pub(crate) mod activation;
+#[forbid(unsafe_code)]
 pub(crate) mod adamw;
+#[forbid(unsafe_code)]
 pub(crate) mod attention;
+#[forbid(unsafe_code)]
 pub(crate) mod linear;
+#[forbid(unsafe_code)]
 pub(crate) mod math;
-pub(crate) mod memory;
+#[forbid(unsafe_code)]
 pub(crate) mod norm;
-pub(crate) mod parts;
-pub(crate) mod product;
+pub(crate) mod raw;
+#[forbid(unsafe_code)]
 pub(crate) mod rotary;
+#[forbid(unsafe_code)]
 pub(crate) mod view;

@@ -4,7 +4,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 
 use super::math::{fma, sum};
-use super::parts::{by_rows, by_rows_2, sum_of_rows};
+use super::raw::{by_rows, by_rows_2, sum_of_rows};
 use super::view::{Contiguous, rows_and_width, tensor};
 
 /// Which norm.
@@ -52,17 +52,17 @@ pub(crate) fn forward(
                 match bias {
                     Some(bias) => {
                         for at in 0..width {
-                            y[at].write(fma((x[at] - mean) * inverse, weight[at], bias[at]));
+                            y[at] = fma((x[at] - mean) * inverse, weight[at], bias[at]);
                         }
                     }
                     None => {
                         for at in 0..width {
-                            y[at].write((x[at] - mean) * inverse * weight[at]);
+                            y[at] = (x[at] - mean) * inverse * weight[at];
                         }
                     }
                 }
-                moments[0].write(mean);
-                moments[1].write(inverse);
+                moments[0] = mean;
+                moments[1] = inverse;
             }
         },
     );
@@ -99,7 +99,7 @@ pub(crate) fn x_gradient(
                 };
                 let along = along * inverse_width * inverse;
                 for at in 0..width {
-                    dx[at].write(inverse * (dy[at] * weight[at] - shift - (x[at] - mean) * along));
+                    dx[at] = inverse * (dy[at] * weight[at] - shift - (x[at] - mean) * along);
                 }
             }
         },

@@ -4,7 +4,7 @@ use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
 use super::math::fma;
-use super::parts::by_rows;
+use super::raw::by_rows;
 use super::view::{Contiguous, Strided, side_by_side};
 
 /// Turns each pair (j, j + `head_dim` / 2) by its position's angle, or back.
@@ -40,8 +40,8 @@ pub(crate) fn rotate(x: &FlexTensor, cos: &FlexTensor, sin: &FlexTensor, is_back
                     let right = &mut right[..half];
                     for j in 0..half {
                         let s = sin[j] * direction;
-                        left[j].write(fma(x_left[j], cos[j], -(x_right[j] * s)));
-                        right[j].write(fma(x_right[j], cos[j], x_left[j] * s));
+                        left[j] = fma(x_left[j], cos[j], -(x_right[j] * s));
+                        right[j] = fma(x_right[j], cos[j], x_left[j] * s);
                     }
                 }
             }

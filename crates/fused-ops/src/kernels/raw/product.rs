@@ -1,6 +1,6 @@
 //! Matrix products through the `gemm` crate.
 
-use std::mem::MaybeUninit;
+use super::memory::{fresh, written};
 
 /// A matrix in memory.
 #[derive(Debug, Clone, Copy)]
@@ -59,12 +59,28 @@ const PARALLEL: usize = 1 << 21;
 /// Where a product goes.
 #[derive(Debug)]
 pub(crate) enum To<'a> {
-    /// Memory that it is the first to write.
-    Fresh(&'a mut [MaybeUninit<f32>]),
     /// Numbers that it replaces.
     Over(&'a mut [f32]),
     /// Numbers that it is added to.
     Added(&'a mut [f32]),
+}
+
+/// `lhs · rhs` in memory that it is the first to write, its rows one after the other.
+///
+/// # Panics
+/// If the sizes do not fit each other.
+pub(crate) fn fresh_product(lhs: Mat<'_>, rhs: Mat<'_>, is_parallel: bool) -> Vec<f32> {
+    let size = [lhs.n_rows, rhs.n_cols];
+    let len = size[0].checked_mul(size[1]).expect("a product that fits the address space");
+    let mut out = fresh(len);
+    let to = Out { first: out.as_mut_ptr().cast(), len, stride: size[1], is_added: false };
+    #[expect(unsafe_code, reason = "see below")]
+    // SAFETY: `first` is that of `len` numbers, borrowed alone. gemm writes every entry of the product without
+    // reading it, and the product is all of `out`, as rows are as far apart as they are wide.
+    unsafe {
+        write_product(&to, 1.0, lhs, rhs, is_parallel);
+        written(out)
+    }
 }
 
 /// `scale · lhs · rhs`, whose rows go to places `stride` apart.
@@ -72,39 +88,58 @@ pub(crate) enum To<'a> {
 /// # Panics
 /// If the sizes do not fit each other.
 pub(crate) fn product(to: To<'_>, stride: usize, scale: f32, lhs: Mat<'_>, rhs: Mat<'_>, is_parallel: bool) {
+    let (out, is_added) = match to {
+        To::Over(out) => (out, false),
+        To::Added(out) => (out, true),
+    };
+    let to = Out { first: out.as_mut_ptr(), len: out.len(), stride, is_added };
+    #[expect(unsafe_code, reason = "see below")]
+    // SAFETY: `first` and `len` are those of a slice that is borrowed alone and holds numbers.
+    unsafe {
+        write_product(&to, scale, lhs, rhs, is_parallel);
+    }
+}
+
+/// The memory of a product.
+struct Out {
+    first: *mut f32,
+    len: usize,
+    /// How far rows are apart.
+    stride: usize,
+    /// Whether the product is added to the numbers that are there.
+    is_added: bool,
+}
+
+/// # Safety
+/// `out.first` must be that of `out.len` numbers of which nobody else reads or writes any meanwhile; with
+/// `is_added` they must have been written. Every entry of the product is written.
+///
+/// # Panics
+/// If the sizes do not fit each other.
+#[expect(unsafe_code, reason = "gemm takes pointers")]
+unsafe fn write_product(out: &Out, scale: f32, lhs: Mat<'_>, rhs: Mat<'_>, is_parallel: bool) {
+    let &Out { first, len, stride, is_added } = out;
     let [m, n, k] = [lhs.n_rows, rhs.n_cols, lhs.n_cols];
     assert_eq!(k, rhs.n_rows, "inner sizes of a product");
     assert!(n <= stride || m <= 1, "rows of a product side by side");
-    let (len, is_added) = match &to {
-        To::Fresh(out) => (out.len(), false),
-        To::Over(out) => (out.len(), false),
-        To::Added(out) => (out.len(), true),
-    };
     assert!(n_entries([m, n], [stride, 1]) <= len, "a product in its memory");
     if m == 0 || n == 0 {
         return;
     }
-    let out = match to {
-        To::Fresh(out) => out.as_mut_ptr().cast::<f32>(),
-        To::Over(out) | To::Added(out) => out.as_mut_ptr(),
-    };
     let is_large = m.saturating_mul(n).saturating_mul(k) >= PARALLEL;
     let parallelism =
         if is_parallel && is_large { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     let signed = |stride: usize| isize::try_from(stride).expect("a stride in memory");
     let (out_rs, lhs_rs, lhs_cs) = (signed(stride), signed(lhs.row_stride), signed(lhs.col_stride));
     let (rhs_rs, rhs_cs) = (signed(rhs.row_stride), signed(rhs.col_stride));
-    #[expect(
-        unsafe_code,
-        reason = "every entry of the three matrices was checked to lie in its slice; `out` is borrowed \
-                  alone, its rows do not overlap, and it is read only where numbers are there already"
-    )]
+    // SAFETY: every entry of the three matrices was checked to lie in its memory, those of `lhs` and `rhs` in
+    // borrowed slices; rows of `out` do not overlap, and it is read only where numbers are there already.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out,
+            first,
             1,
             out_rs,
             is_added,
@@ -135,6 +170,8 @@ mod tests {
         let mut out = [7.0; 6]; // rows 3 apart
         product(To::Over(&mut out), 3, 2.0, Mat::rows(&a, [2, 3]), Mat::rows(&b, [3, 2]), true);
         assert_eq!(out, [8.0, 10.0, 7.0, 20.0, 22.0, 7.0]);
+        let fresh = fresh_product(Mat::rows(&a, [2, 3]), Mat::rows(&b, [3, 2]), true);
+        assert_eq!(fresh, [4.0, 5.0, 10.0, 11.0]);
         // the same matrices, transposed in memory
         let transposed = Mat::rows(&a, [2, 3]).transposed();
         let mut gram = [1.0; 9];
@@ -144,9 +181,7 @@ mod tests {
 
     #[test]
     fn a_product_over_nothing_is_zeros() {
-        let mut out = vec![MaybeUninit::new(f32::NAN); 6];
-        product(To::Fresh(&mut out), 3, 1.0, Mat::rows(&[], [2, 0]), Mat::rows(&[], [0, 3]), false);
-        assert_eq!(super::super::memory::written(out), [0.0; 6]);
+        assert_eq!(fresh_product(Mat::rows(&[], [2, 0]), Mat::rows(&[], [0, 3]), false), [0.0; 6]);
     }
 
     #[test]

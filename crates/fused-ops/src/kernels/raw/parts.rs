@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::math::vectorized;
-use super::memory::{fresh, written};
+use super::memory::{blank, fresh, written};
+use crate::kernels::math::vectorized;
 
 /// Numbers from which a pass over memory is worth the other threads.
 const PARALLEL: usize = 1 << 15;
@@ -15,21 +15,15 @@ const PART: usize = 1 << 13;
 
 /// The rows that `f(first_row, rows)` writes, part by part.
 ///
-/// # Safety of the result
-/// `f` must write every number; debug builds hand it memory full of NaN, so that tests see what it
-/// leaves out.
-pub(crate) fn by_rows(
-    n_rows: usize,
-    width: usize,
-    f: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync,
-) -> Vec<f32> {
+/// `f` is to write every number; debug builds hand it NaN, so that tests see what it leaves out.
+pub(crate) fn by_rows(n_rows: usize, width: usize, f: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let mut out = fresh(n_rows * width);
     if !out.is_empty() {
         let part = rows_of_part(width);
         let work = |(at, rows): (usize, &mut [MaybeUninit<f32>])| {
             vectorized(
                 #[inline(always)]
-                || f(at * part, rows),
+                || f(at * part, blank(rows)),
             );
         };
         if out.len() >= PARALLEL {
@@ -38,22 +32,30 @@ pub(crate) fn by_rows(
             out.chunks_mut(part * width).enumerate().for_each(work);
         }
     }
-    written(out)
+    #[expect(unsafe_code, reason = "see below")]
+    // SAFETY: the chunks cover all of `out`, and each was made numbers of by `blank`.
+    unsafe {
+        written(out)
+    }
 }
 
 /// As [`by_rows`], for two outputs with as many rows.
 pub(crate) fn by_rows_2(
     n_rows: usize,
     [width, other_width]: [usize; 2],
-    f: impl Fn(usize, &mut [MaybeUninit<f32>], &mut [MaybeUninit<f32>]) + Sync,
+    f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
 ) -> (Vec<f32>, Vec<f32>) {
     let (mut out, mut other) = (fresh(n_rows * width), fresh(n_rows * other_width));
+    assert_eq!(out.is_empty(), other.is_empty(), "two outputs of as many rows");
     if !out.is_empty() {
         let part = rows_of_part(width);
+        let n_parts = |len: usize, width: usize| len.div_ceil(part * width);
+        let n_other = n_parts(other.len(), other_width);
+        assert_eq!(n_parts(out.len(), width), n_other, "two outputs of as many rows");
         let work = |((at, rows), others): ((usize, &mut [_]), &mut [_])| {
             vectorized(
                 #[inline(always)]
-                || f(at * part, rows, others),
+                || f(at * part, blank(rows), blank(others)),
             );
         };
         if out.len() >= PARALLEL {
@@ -64,7 +66,11 @@ pub(crate) fn by_rows_2(
             out.chunks_mut(part * width).enumerate().zip(others).for_each(work);
         }
     }
-    (written(out), written(other))
+    #[expect(unsafe_code, reason = "see below")]
+    // SAFETY: as many chunks cover all of each, as asserted, and each was made numbers of by `blank`.
+    unsafe {
+        (written(out), written(other))
+    }
 }
 
 /// Rows of one part.
@@ -108,17 +114,17 @@ mod tests {
             let out = by_rows(n_rows, width, |first, rows| {
                 for (row, numbers) in rows.chunks_exact_mut(width).enumerate() {
                     for x in numbers {
-                        x.write((first + row) as f32);
+                        *x = (first + row) as f32;
                     }
                 }
             });
             assert!(out.iter().enumerate().all(|(i, x)| *x == (i / width) as f32));
             let (_, firsts) = by_rows_2(n_rows, [width, 1], |first, rows, firsts| {
                 for x in rows {
-                    x.write(0.0);
+                    *x = 0.0;
                 }
                 for (row, x) in firsts.iter_mut().enumerate() {
-                    x.write((first + row) as f32);
+                    *x = (first + row) as f32;
                 }
             });
             assert!(firsts.iter().enumerate().all(|(row, x)| *x == row as f32));
