@@ -72,6 +72,12 @@ pub enum WarningCode {
     OtherSeries,
     /// DICOM: a lossy transfer syntax; HU are approximate.
     LossyCompression,
+    /// DICOM: BurnedInAnnotation is YES; text in the pixels may name the patient.
+    BurnedInAnnotation,
+    /// DICOM: captured or derived images that do not say whether text is burned in.
+    PossibleBurnedInAnnotation,
+    /// DICOM: RecognizableVisualFeatures is YES; the pixels may show who the patient is.
+    RecognizableVisualFeatures,
     /// DICOM: no rescale slope and intercept; stored values were taken as HU.
     NoRescale,
     /// DICOM: one slice only, so that the slice spacing is SliceThickness or a guess.

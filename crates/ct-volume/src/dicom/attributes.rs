@@ -37,6 +37,9 @@ attributes! {
     SERIES_INSTANCE_UID UI "SeriesInstanceUID";
     MODALITY CS "Modality";
     IMAGE_TYPE CS "ImageType";
+    CONVERSION_TYPE CS "ConversionType";
+    BURNED_IN_ANNOTATION CS "BurnedInAnnotation";
+    RECOGNIZABLE_VISUAL_FEATURES CS "RecognizableVisualFeatures";
     INSTANCE_NUMBER IS "InstanceNumber";
     SAMPLES_PER_PIXEL US "SamplesPerPixel";
     PHOTOMETRIC_INTERPRETATION CS "PhotometricInterpretation";

@@ -2,6 +2,7 @@
 
 use super::attributes::{self as at, Attribute, Attributes};
 use super::error::DicomError;
+use super::pixel_text::PixelText;
 use super::syntax::Syntax;
 use crate::affine::{cross, dot, norm};
 use crate::limits::Limits;
@@ -149,6 +150,7 @@ pub(super) struct ImageHeader {
     /// Breaks ties between slices at one position.
     pub(super) instance: i64,
     pub(super) lossy: bool,
+    pub(super) pixel_text: PixelText,
 }
 
 impl ImageHeader {
@@ -197,6 +199,7 @@ impl ImageHeader {
             spacing_between_mm: positive(measures.decimal(&at::SPACING_BETWEEN_SLICES)?),
             instance: attributes.integer(&at::INSTANCE_NUMBER)?.unwrap_or(0),
             lossy: syntax.lossy || attributes.text(&at::LOSSY_IMAGE_COMPRESSION) == Some("01"),
+            pixel_text: PixelText::read(attributes),
         })
     }
 }

@@ -20,6 +20,7 @@ mod header;
 mod hu;
 mod instances;
 mod options;
+mod pixel_text;
 mod series;
 mod source;
 mod syntax;

@@ -11,6 +11,7 @@ use super::error::{DicomError, Irregularity};
 use super::grid::{Grid, Slice};
 use super::instances::{SeriesInstances, SliceInstance};
 use super::options::DicomOptions;
+use super::pixel_text::PixelText;
 use super::source::{Source, has_prefix, is_dicom};
 use crate::error::VolumeError;
 use crate::geometry::Geometry;
@@ -226,6 +227,8 @@ impl<'a> SeriesReader<'a, '_> {
             warnings.extend(grid.troubles.iter().map(Irregularity::warning));
         }
         self.note_spacing(&grid, fallback, warnings);
+        let texts: Vec<PixelText> = files.iter().map(|file| file.header.pixel_text).collect();
+        warnings.extend(PixelText::warnings(&texts));
         if files.iter().any(|file| file.header.lossy) {
             let message = "lossy compression: HU are approximate";
             warnings.push(Warning::new(WarningCode::LossyCompression, message));

@@ -107,6 +107,7 @@ impl<'a> SeriesWriter<'a> {
         text(tags::SERIES_INSTANCE_UID, VR::UI, &format!("{root}.2"));
         text(tags::FRAME_OF_REFERENCE_UID, VR::UI, &format!("{root}.3"));
         text(tags::MODALITY, VR::CS, "CT");
+        text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
         text(tags::PATIENT_NAME, VR::PN, &self.tags.patient);
         text(tags::PATIENT_ID, VR::LO, &self.tags.patient);
         text(tags::STUDY_ID, VR::SH, "1");
