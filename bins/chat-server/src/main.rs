@@ -1,7 +1,5 @@
 //! The web chat about CT slices and its OpenAI-compatible API, with a model.
 
-#![forbid(unsafe_code)]
-
 mod args;
 mod checkpoints;
 mod model;

@@ -6,6 +6,9 @@ use fs_err as fs;
 
 /// The module that may hold it.
 const MODULE: &str = "crates/fused-ops/src/kernels/raw";
+/// Crates that use ndarray's `s!`, whose expansion says `allow(unsafe_code)`, which nothing under `forbid` may:
+/// there the workspace's `deny` stands, and the search of this file.
+const DENY: [&str; 6] = ["box-segmenter", "cascade", "chat-server", "ct-slices", "findings", "nano-pretrain"];
 /// Folders of a checkout that hold our sources.
 const SOURCES: [&str; 4] = ["crates", "bins", "benches", "fuzz"];
 
@@ -78,7 +81,9 @@ fn every_other_crate_forbids_it() {
         for target in ["src/lib.rs", "src/main.rs"].map(|target| member.join(target)) {
             let Ok(source) = fs::read_to_string(&target) else { continue };
             let forbids = source.lines().any(|line| line == "#![forbid(unsafe_code)]");
-            assert_eq!(forbids, !member.ends_with("fused-ops"), "{}", target.display());
+            let only_denies =
+                member.ends_with("fused-ops") || DENY.into_iter().any(|name| member.ends_with(name));
+            assert_eq!(forbids, !only_denies, "{}", target.display());
         }
     }
     assert!(n_crates > 25, "{n_crates} crates");

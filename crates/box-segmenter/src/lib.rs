@@ -32,8 +32,6 @@
 //! # Ok::<(), box_segmenter::SegmentError>(())
 //! ```
 
-#![forbid(unsafe_code)]
-
 mod error;
 mod form;
 mod image;

@@ -17,8 +17,6 @@
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
 
-#![forbid(unsafe_code)]
-
 mod answerer;
 mod base;
 mod config;
@@ -67,7 +65,7 @@ pub use events::{CascadeEvent, Observe};
 pub use images::{Augmentation, ImageFeatures, ImageFit, ImageTable};
 pub use predict::{ImagePrediction, PredictOptions, predict};
 pub use region::{RegionSettings, StageRegion, region_around};
-pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade};
+pub use run::{CascadeOutcome, Environment, EvaluatedStage, RunOptions, run_cascade, run_cascade_on_ranks};
 pub use stage::{Stage, YesNoQuestion, target_name};
 pub use study::{
     StudyFiles, StudyModels, StudyOptions, StudyPrediction, StudyWritten, predict_study, predict_volume,

@@ -5,8 +5,6 @@
 //! defects. Section numbers in these docs ("SPEC 1.4") are those of the behavioural specification
 //! summarised in `docs/DATA.md`.
 
-#![forbid(unsafe_code)]
-
 mod annotate;
 pub mod audit;
 mod bbox;

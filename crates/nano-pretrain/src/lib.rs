@@ -10,8 +10,6 @@
 //!
 //! [`pretrain`] does both and writes a checkpoint folder.
 
-#![forbid(unsafe_code)]
-
 mod augment;
 mod dense;
 mod error;
