@@ -14,6 +14,9 @@ use vlm_prompt::BoxFormat;
 
 use crate::args::{ConvertArgs, DiffArgs, InitArgs, InspectArgs, MergeArgs};
 
+/// A tokenizer in a checkpoint folder.
+const TOKENIZER_FILE: &str = "tokenizer.json";
+
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<u8> {
     let files = vlm_model::inspect(&args.path)?;
     if args.json {
@@ -88,9 +91,9 @@ pub(crate) fn convert(args: &ConvertArgs) -> anyhow::Result<u8> {
     if let Some(base) = &args.base {
         (options.vision_tower, options.language_model) = same_base(base, &files)?;
     }
+    options.beside = tokenizer(args.tokenizer.as_deref(), args.from.as_deref())?;
     let model = load_on_cpu(&files, &config, args.precision)?;
-    write(&model, &prompt, &options, &args.out)?;
-    copy_tokenizer(args.tokenizer.as_deref(), args.from.as_deref(), &args.out)
+    write(&model, &prompt, &options, &args.out)
 }
 
 /// The frozen parts of `base`, which must hold the tensors of `files`, perhaps in other number types.
@@ -115,9 +118,9 @@ pub(crate) fn merge_adapter(args: &MergeArgs) -> anyhow::Result<u8> {
     if config.lora.is_none() {
         bail!("`{}` has no adapters", args.checkpoint.display());
     }
+    let beside = tokenizer(None, Some(&args.checkpoint))?;
     let model = load_on_cpu(&files, &config, args.precision)?.merge_adapters();
-    write(&model, &prompt, &CheckpointOptions::default(), &args.out)?;
-    copy_tokenizer(None, Some(&args.checkpoint), &args.out)
+    write(&model, &prompt, &CheckpointOptions { beside, ..CheckpointOptions::default() }, &args.out)
 }
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<u8> {
@@ -155,18 +158,17 @@ fn load_on_cpu(files: &ModelFiles, config: &MiniGptConfig, precision: Precision)
     Ok(model)
 }
 
-fn write(model: &MiniGpt, prompt: &Value, options: &CheckpointOptions, out: &Path) -> anyhow::Result<()> {
+fn write(model: &MiniGpt, prompt: &Value, options: &CheckpointOptions, out: &Path) -> anyhow::Result<u8> {
     write_checkpoint(model, out, prompt, options)?;
     bin_support::note(&format!("wrote {}", out.display()));
-    Ok(())
+    Ok(EXIT_OK)
 }
 
-fn copy_tokenizer(given: Option<&Path>, from: Option<&Path>, out: &Path) -> anyhow::Result<u8> {
-    let beside = from.map(|folder| folder.join("tokenizer.json")).filter(|file| file.is_file());
-    if let Some(file) = given.map(Path::to_owned).or(beside) {
-        fs_err::copy(file, out.join("tokenizer.json"))?;
-    }
-    Ok(EXIT_OK)
+/// The tokenizer that goes beside the weights: the one given, else that of the folder they come from.
+fn tokenizer(given: Option<&Path>, from: Option<&Path>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let of_folder = from.map(|folder| folder.join(TOKENIZER_FILE)).filter(|file| file.is_file());
+    let Some(file) = given.map(Path::to_owned).or(of_folder) else { return Ok(Vec::new()) };
+    Ok(vec![(TOKENIZER_FILE.to_owned(), fs_err::read(file)?)])
 }
 
 fn read_config(file: &Path) -> anyhow::Result<MiniGptConfig> {

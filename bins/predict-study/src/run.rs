@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use bin_support::{EXIT_OK, data, note};
@@ -9,8 +10,10 @@ use box_segmenter::{BoxSegmenter, SegmenterOptions, segment_findings};
 use cascade::{
     CascadeEvent, RESEARCH_NOTE, StudyFiles, StudyModels, StudyOptions, predict_study, write_study,
 };
+use chrono::{DateTime, Utc};
 use dicom_findings::{ExportOptions, Identity, Software, Timestamp};
 use findings::{Finding, Findings};
+use run_folder::RunLock;
 use stage_cli::Progress;
 
 use crate::args::Args;
@@ -19,6 +22,7 @@ use crate::args::Args;
 const MAX_KEY_BYTES: u64 = 4096;
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
+    let _lock = RunLock::take(&args.out)?;
     let unpacked = tempfile::tempdir().context("no place for the embedded checkpoints")?;
     let models = match &args.run {
         Some(run) => StudyModels::of_run(run)?,
@@ -88,7 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
 }
 
 fn export_options(key_file: Option<&Path>) -> Result<ExportOptions> {
-    let now = chrono::Utc::now();
+    // chrono's own clock panics before 1970, where clocks without a battery may stand.
+    let now = DateTime::<Utc>::from(SystemTime::now());
     let created = Timestamp::new(&now.format("%Y%m%d").to_string(), &now.format("%H%M%S").to_string())?;
     let software = Software::new("minigpt-pancreas", "predict-study", env!("CARGO_PKG_VERSION"))?;
     let mut options = ExportOptions::new(created, software);

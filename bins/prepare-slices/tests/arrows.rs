@@ -7,7 +7,8 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// Allowed normal dependencies of each crate of the workspace on others of it.
 const ARROWS: &[(&str, &[&str])] = &[
     ("ct-volume", &[]),
-    ("ct-slices", &["ct-volume"]),
+    ("run-folder", &[]),
+    ("ct-slices", &["ct-volume", "run-folder"]),
     ("ct-phantom", &["ct-volume"]),
     ("findings", &["ct-slices", "ct-volume"]),
     ("dicom-findings", &["ct-volume", "findings"]),
@@ -15,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vlm-prompt", &[]),
     ("fused-ops", &[]),
     ("vlm-model", &["fused-ops"]),
-    ("vlm-train", &["fused-ops", "vlm-model", "vlm-prompt"]),
+    ("vlm-train", &["fused-ops", "run-folder", "vlm-model", "vlm-prompt"]),
     ("vlm-verify", &["vlm-model", "vlm-train"]),
     ("vlm-infer", &["ct-slices", "vlm-model", "vlm-prompt"]),
     ("vlm-metrics", &["vlm-prompt"]),
@@ -29,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ct-volume",
             "dicom-findings",
             "findings",
+            "run-folder",
             "vlm-infer",
             "vlm-metrics",
             "vlm-model",
@@ -49,7 +51,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("run-cascade", &["bin-support", "cascade", "nano-pretrain", "stage-cli", "vlm-model"]),
     (
         "predict-study",
-        &["bin-support", "box-segmenter", "cascade", "dicom-findings", "findings", "stage-cli", "vlm-model"],
+        &[
+            "bin-support",
+            "box-segmenter",
+            "cascade",
+            "dicom-findings",
+            "findings",
+            "run-folder",
+            "stage-cli",
+            "vlm-model",
+        ],
     ),
     (
         "chat-server",

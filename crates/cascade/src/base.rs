@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ct_volume::write_atomic;
 use sha2::{Digest, Sha256};
 use vlm_infer::{InferError, PromptSettings, open_tokenizer};
 use vlm_model::{
@@ -20,6 +19,8 @@ use crate::{CascadeError, hex::to_hex};
 const MAX_COPIED_BYTES: u64 = 64 << 20;
 /// Seed of adapters that a base does not bring.
 const ADAPTER_SEED: u64 = 0;
+/// Where a run keeps the embedded base.
+pub(crate) const BASE_FOLDER: &str = "base";
 const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// A model that a stage starts from.
@@ -70,7 +71,7 @@ pub(crate) fn open_base(
 ) -> Result<StartModel, CascadeError> {
     match &config.base {
         BaseModel::Embedded => {
-            let folder = work.join("base");
+            let folder = work.join(BASE_FOLDER);
             write_embedded_base(&folder)?;
             open_folder(&folder, config, device, progress)
         }
@@ -174,12 +175,11 @@ pub(crate) fn write_stage_checkpoint(
         let (_, files, _) = discover(base)?;
         (options.vision_tower, options.language_model) = (files.vision_tower, files.language_model);
     }
-    let manifest = write_checkpoint(model, folder, &settings.to_json(), &options)?;
     if let Some(tokenizer) =
         start.folder.as_ref().map(|base| base.join(TOKENIZER_FILE)).filter(|path| path.is_file())
     {
         let bytes = fs_err::read(&tokenizer).map_err(CascadeError::io(&tokenizer))?;
-        write_atomic(&folder.join(TOKENIZER_FILE), &bytes)?;
+        options.beside.push((TOKENIZER_FILE.to_owned(), bytes));
     }
-    Ok(manifest)
+    Ok(write_checkpoint(model, folder, &settings.to_json(), &options)?)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use run_folder::{RunLock, remove_partial_below};
 use serde::{Deserialize, Serialize};
 use vlm_metrics::{BinaryScores, Bootstrap, binary_scores, mean};
 use vlm_model::{DeviceChoice, FeatureFormat};
@@ -18,7 +19,6 @@ use crate::evaluate::write_json;
 use crate::evaluate_stage::{StageEvaluation, evaluate_stage};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
-use crate::run::RunLock;
 use crate::train_stage::{StageRun, train_stage};
 use crate::{CascadeError, RESEARCH_NOTE, Stage};
 
@@ -101,6 +101,8 @@ pub fn cross_validate(
         return Err(CascadeError::setting(format!("stages.{stage}.region"), "given", reason));
     }
     let _lock = RunLock::take(out)?;
+    // What one that was killed left under temporary names.
+    remove_partial_below(out).map_err(CascadeError::io(out))?;
     let config = config.with_folders(&options.data)?;
     let device = options.device.open()?;
     let base = open_base(&config.model, out, &device, &mut |_, _| {})?;

@@ -64,14 +64,9 @@ pub enum CascadeError {
         /// Why.
         source: ct_slices::pixels::PixelError,
     },
-    /// Another process works in the folder, or one was killed there.
-    #[error("`{}` is in use by another process (lock `{}`)", folder.display(), lock.display())]
-    Locked {
-        /// The run folder.
-        folder: PathBuf,
-        /// The lock file.
-        lock: PathBuf,
-    },
+    /// Another process works in the folder.
+    #[error(transparent)]
+    Lock(#[from] run_folder::LockError),
     /// A new run would write over an old one.
     #[error("`{}` holds a run already: go on with `--resume`, or choose another folder", folder.display())]
     RunExists {
@@ -173,5 +168,23 @@ impl CascadeError {
 
     pub(crate) fn setting(field: impl Into<String>, value: impl ToString, reason: impl Into<String>) -> Self {
         Self::Setting { field: field.into(), value: value.to_string(), reason: reason.into() }
+    }
+}
+
+impl CascadeError {
+    /// The stable code of this error, for programs: that of the reader where a file was to blame, `run` for
+    /// everything that only a run can meet. `docs/DATA.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Toml { .. } => "config-toml",
+            Self::Setting { .. } => "config-setting",
+            Self::Io { .. } => "read",
+            Self::Index(source) => source.code(),
+            Self::Volume(source) => source.code(),
+            Self::Weights(source) => source.code(),
+            Self::Tokenizer(source) => source.code(),
+            _ => "run",
+        }
     }
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::TrainError;
 
-/// What temporary folders are called until they are whole.
-pub(crate) const PARTIAL: &str = ".partial-";
+pub(crate) use run_folder::PARTIAL;
 
 pub(crate) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + use<> {
     let path = path.to_owned();
@@ -21,7 +20,7 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), TrainError> 
 }
 
 /// Fills a folder under a temporary name beside `folder`, syncs it and renames it. Another folder
-/// of this name is removed first: it is one that could not be used.
+/// of this name, which is one that could not be used, gets a temporary name first: it is never seen half removed.
 pub(crate) fn write_folder(
     folder: &Path,
     fill: impl FnOnce(&Path) -> Result<(), TrainError>,
@@ -32,22 +31,14 @@ pub(crate) fn write_folder(
     open_to_others(partial.path()).map_err(io_error(folder))?;
     sync_folder(partial.path())?;
     if folder.exists() {
-        fs_err::remove_dir_all(folder).map_err(io_error(folder))?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let aside = folder.with_file_name(format!("{PARTIAL}unusable-{name}"));
+        fs_err::rename(folder, &aside).map_err(io_error(folder))?;
+        fs_err::remove_dir_all(&aside).map_err(io_error(&aside))?;
     }
     fs_err::rename(partial.path(), folder).map_err(io_error(folder))?;
     let _renamed_away = partial.keep();
     sync_folder(&beside)
-}
-
-/// Removes what a process that was killed left behind.
-pub(crate) fn remove_partial(folder: &Path) -> Result<(), TrainError> {
-    for entry in fs_err::read_dir(folder).map_err(io_error(folder))? {
-        let path = entry.map_err(io_error(folder))?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL)) {
-            fs_err::remove_dir_all(&path).map_err(io_error(&path))?;
-        }
-    }
-    Ok(())
 }
 
 /// Makes the names in a folder survive a power cut.

@@ -106,6 +106,9 @@ pub enum TrainError {
         /// Why.
         source: CallerError,
     },
+    /// Another process trains in the run folder.
+    #[error(transparent)]
+    Lock(#[from] run_folder::LockError),
     /// A new run would write over an old one.
     #[error("`{}` holds a run of `{step}` steps already: resume it or choose another folder", folder.display())]
     RunExists {

@@ -120,6 +120,7 @@ pub struct TrainingOutcome {
 ///
 /// # Errors
 /// - [`TrainError::Setting`] for impossible settings or sources
+/// - [`TrainError::Lock`] if another process trains in the folder
 /// - [`TrainError::RunExists`] if the folder holds a run and `resume` is not set
 /// - [`TrainError::Changed`] if it holds a run of other settings, data or weights
 /// - [`TrainError::NotFinite`] if the loss or a gradient is no number

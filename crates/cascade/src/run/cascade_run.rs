@@ -9,23 +9,28 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use ct_volume::write_atomic;
+use run_folder::{RunLock, remove_partial_below};
 use vlm_model::{DeviceChoice, FeatureFormat, MANIFEST_FILE};
+use vlm_train::{GradientSync, Single};
 
-use super::{Environment, RunLock, Timings, prepare_data};
-use crate::base::{StartModel, open_base, open_folder};
+use super::{Environment, Timings, prepare_data, prepared_folders};
+use crate::base::{BASE_FOLDER, StartModel, open_base, open_folder};
 use crate::config::{BaseModel, CascadeConfig, StageStart};
 use crate::data::{RunData, Samples};
-use crate::embedded::write_embedded_stage;
+use crate::embedded::{write_embedded_base, write_embedded_stage};
 use crate::evaluate::{Prediction, write_json};
 use crate::evaluate_stage::{StageEvaluation, evaluate_stage};
 use crate::events::{CascadeEvent, Observe};
 use crate::images::ImageFeatures;
 use crate::region::Locator;
 use crate::report::{ReportInput, write_report};
-use crate::train_stage::{CHECKPOINT_FOLDER, STAGE_FILE, StageRecord, StageRun, stage_settings, train_stage};
+use crate::train_stage::{
+    CHECKPOINT_FOLDER, STAGE_FILE, StageRecord, StageRun, stage_settings, train_stage_on_ranks,
+};
 use crate::{CascadeError, Evaluation, RegionSettings, Stage, StageRegion};
 
 const CONFIG_FILE: &str = "config.toml";
+const LOCATOR_FOLDER: &str = "locator";
 
 /// How a run is carried out; nothing here changes what it makes.
 #[derive(Debug, Clone)]
@@ -89,7 +94,7 @@ pub struct CascadeOutcome {
 /// CPU, however often the run was stopped.
 ///
 /// # Errors
-/// [`CascadeError::Locked`] where another process works in the folder,
+/// [`CascadeError::Lock`] where another process works in the folder,
 /// [`CascadeError::RunExists`] without `resume`, [`CascadeError::Changed`] for another
 /// configuration, [`CascadeError::Stopped`] after `stop` was set and everything was saved, and what
 /// data, training, evaluation or files return.
@@ -99,48 +104,79 @@ pub fn run_cascade(
     observe: Observe<'_>,
     stop: &AtomicBool,
 ) -> Result<CascadeOutcome, CascadeError> {
+    match run_cascade_on_ranks(config, options, &mut Single, observe, stop)? {
+        Some(outcome) => Ok(outcome),
+        None => unreachable!("a process alone is the first rank"),
+    }
+}
+
+/// As [`run_cascade`], by several processes that train one stage together. They share the run folder and see the
+/// data under the same paths. The first rank alone locks, prepares, judges and writes; the others take their part of
+/// every batch and return nothing once they are not needed any more.
+///
+/// # Errors
+/// Those of [`run_cascade`]; [`CascadeError::Setting`] for several ranks and more or less than one stage;
+/// [`CascadeError::Train`] where ranks were started differently. An error of one rank is not one of the others,
+/// which wait for it: whoever calls ends them.
+pub fn run_cascade_on_ranks(
+    config: &CascadeConfig,
+    options: &RunOptions,
+    ranks: &mut dyn GradientSync,
+    observe: Observe<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<CascadeOutcome>, CascadeError> {
     let out = options.out.as_path();
-    let _lock = RunLock::take(out)?;
-    keep_configuration(config, options)?;
+    let (is_first, is_alone) = (ranks.ranks().rank == 0, ranks.ranks().world_size <= 1);
+    if !is_alone && config.stages.len() != 1 {
+        let reason = "several ranks train one stage at a time";
+        return Err(CascadeError::setting("stages", config.stages.len(), reason));
+    }
+    let _lock = is_first.then(|| RunLock::take(out)).transpose()?;
+    if is_first {
+        keep_configuration(config, options)?;
+        // What a run that was killed left under temporary names.
+        remove_partial_below(out).map_err(CascadeError::io(out))?;
+    }
     let threads = options.n_threads();
     let environment = Environment::of(threads, &options.device.to_string());
-    write_json(&out.join("environment.json"), &environment)?;
-    let mut timings = Timings::open(out);
+    let mut timings = if is_first { Timings::open(out) } else { Timings::unkept() };
 
-    let started = Instant::now();
     let work = out.join("data");
-    fs_err::create_dir_all(&work).map_err(CascadeError::io(&work))?;
-    let folders = prepare_data(config, &work, threads, observe, stop)?;
-    timings.add("data", started)?;
+    let folders = if is_first {
+        write_json(&out.join("environment.json"), &environment)?;
+        let started = Instant::now();
+        fs_err::create_dir_all(&work).map_err(CascadeError::io(&work))?;
+        let folders = prepare_data(config, &work, threads, observe, stop)?;
+        timings.add("data", started)?;
+        if !is_alone {
+            write_shared_models(config, out)?;
+        }
+        folders
+    } else {
+        prepared_folders(config, &work)?
+    };
+    // The others wait here for what the first has made.
+    ranks.sum(&mut [0.0])?;
 
     let device = options.device.open()?;
     observe(CascadeEvent::Part("opening the base model"));
     let base = open_base(&config.model, out, &device, &mut |_, _| {})?;
     let data = RunData::load(config, &folders, base.model.config().vision.image_size)?;
     data.check()?;
-    for (place, split) in data.new_splits.iter().enumerate() {
-        let splits = out.join("splits");
-        fs_err::create_dir_all(&splits).map_err(CascadeError::io(&splits))?;
-        split.write(&splits.join(format!("split-{}.json", place + 1)))?;
+    if is_first {
+        write_origin(&data, &base, config, out)?;
     }
-    let provenance = serde_json::json!({
-        "split_sha256": data.split_sha256,
-        "base_weights_sha256": base.sha256,
-        "seed": config.seed,
-        "validation_patients": data.validation_patients,
-    });
-    write_json(&out.join("provenance.json"), &provenance)?;
     let format = if config.model.features_f16 { FeatureFormat::F16 } else { FeatureFormat::F32 };
     let mut images = ImageFeatures::new(Arc::clone(&data.table), format);
     if let Some(folder) = &options.feature_cache {
         images = images.with_folder(folder);
     }
 
-    let mut run =
-        Run { config, options, data: &data, images, base: &base, device, timings, locators: BTreeMap::new() };
+    let locators = BTreeMap::new();
+    let mut run = Run { config, options, data: &data, images, base: &base, device, timings, locators, ranks };
     let mut finished = BTreeMap::new();
     for stage in Stage::ALL.into_iter().filter(|stage| config.stages.contains_key(stage)) {
-        let done = run.stage(stage, &finished, observe, stop)?;
+        let Some(done) = run.stage(stage, &finished, observe, stop)? else { return Ok(None) };
         finished.insert(stage, done);
         if stop.load(Ordering::Relaxed) {
             return Err(CascadeError::Stopped);
@@ -163,7 +199,41 @@ pub fn run_cascade(
     };
     write_report(&input)?;
     let stages = stages.into_iter().map(|(stage, _)| stage).collect();
-    Ok(CascadeOutcome { stages, report: out.join("report.html") })
+    Ok(Some(CascadeOutcome { stages, report: out.join("report.html") }))
+}
+
+/// Writes the splits that were made here, and where the run comes from.
+fn write_origin(
+    data: &RunData,
+    base: &StartModel,
+    config: &CascadeConfig,
+    out: &Path,
+) -> Result<(), CascadeError> {
+    for (place, split) in data.new_splits.iter().enumerate() {
+        let splits = out.join("splits");
+        fs_err::create_dir_all(&splits).map_err(CascadeError::io(&splits))?;
+        split.write(&splits.join(format!("split-{}.json", place + 1)))?;
+    }
+    let provenance = serde_json::json!({
+        "split_sha256": data.split_sha256,
+        "base_weights_sha256": base.sha256,
+        "seed": config.seed,
+        "validation_patients": data.validation_patients,
+    });
+    write_json(&out.join("provenance.json"), &provenance)
+}
+
+/// Writes the embedded models that ranks open, before they do: whoever finds them whole does not write.
+fn write_shared_models(config: &CascadeConfig, out: &Path) -> Result<(), CascadeError> {
+    if config.model.base != BaseModel::Embedded {
+        return Ok(());
+    }
+    write_embedded_base(&out.join(BASE_FOLDER))?;
+    let mut regions = config.stages.values().filter_map(|settings| settings.region.as_ref());
+    if regions.any(|region| region.locator.is_none()) {
+        write_embedded_stage(Stage::PancreasBox, &out.join(LOCATOR_FOLDER))?;
+    }
+    Ok(())
 }
 
 /// Writes the configuration of a new run, and compares that of an old one.
@@ -201,19 +271,21 @@ struct Run<'a> {
     timings: Timings,
     /// What finds the pancreas, by checkpoint folder.
     locators: BTreeMap<PathBuf, Locator>,
+    ranks: &'a mut dyn GradientSync,
 }
 
 type Finished = BTreeMap<Stage, (EvaluatedStage, Vec<Prediction>)>;
 
 impl Run<'_> {
-    /// Trains and judges a stage, or reads what is complete.
+    /// Trains and judges a stage, or reads what is complete. On other ranks than the first it only takes part in
+    /// the training.
     fn stage(
         &mut self,
         stage: Stage,
         finished: &Finished,
         observe: Observe<'_>,
         stop: &AtomicBool,
-    ) -> Result<(EvaluatedStage, Vec<Prediction>), CascadeError> {
+    ) -> Result<Option<(EvaluatedStage, Vec<Prediction>)>, CascadeError> {
         let out = self.options.out.join(stage.name());
         let checkpoint = out.join(CHECKPOINT_FOLDER);
         let settings = stage_settings(self.config, stage)?;
@@ -228,7 +300,13 @@ impl Run<'_> {
             }
         };
         let test = out.join("test");
-        let kept = kept_evaluation(&test)?;
+        let kept = if self.is_first() { kept_evaluation(&test)? } else { None };
+        // The record is written last, so that it tells that the checkpoint is whole.
+        let is_trained = checkpoint.join(STAGE_FILE).is_file() && checkpoint.join(MANIFEST_FILE).is_file();
+        let is_trained = self.first_says(is_trained)?;
+        if is_trained && !self.is_first() {
+            return Ok(None);
+        }
         let mut samples = self.data.of(stage).cloned().unwrap_or_default();
         let mut region = None;
         if let Some(wanted) = settings.region.as_ref().filter(|_| kept.is_none()) {
@@ -238,8 +316,6 @@ impl Run<'_> {
             self.timings.add(&format!("{stage}: regions"), started)?;
         }
         let tokenizer = start.tokenizer.clone();
-        // The record is written last, so that it tells that the checkpoint is whole.
-        let is_trained = checkpoint.join(STAGE_FILE).is_file() && checkpoint.join(MANIFEST_FILE).is_file();
         let (record, model) = if is_trained {
             let opened = open_folder(&checkpoint, &self.config.model, &self.device, &mut |_, _| {})?;
             (StageRecord::read(&checkpoint)?, opened.model)
@@ -258,13 +334,13 @@ impl Run<'_> {
                 out: &out,
                 resume: true,
             };
-            let outcome = train_stage(run, observe, stop);
+            let outcome = train_stage_on_ranks(run, &mut *self.ranks, observe, stop);
             self.timings.add(&format!("{stage}: training"), started)?;
-            let outcome = outcome?;
+            let Some(outcome) = outcome? else { return Ok(None) };
             (outcome.record, outcome.model)
         };
         if let Some((evaluation, predictions)) = kept {
-            return Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions));
+            return Ok(Some((EvaluatedStage { record, checkpoint, evaluation }, predictions)));
         }
         observe(CascadeEvent::Part(&format!("judging {}", stage.title().to_lowercase())));
         let started = Instant::now();
@@ -284,7 +360,18 @@ impl Run<'_> {
         let judged = evaluate_stage(run, observe, stop);
         self.timings.add(&format!("{stage}: evaluation"), started)?;
         let (evaluation, predictions) = judged?;
-        Ok((EvaluatedStage { record, checkpoint, evaluation }, predictions))
+        Ok(Some((EvaluatedStage { record, checkpoint, evaluation }, predictions)))
+    }
+
+    fn is_first(&self) -> bool {
+        self.ranks.ranks().rank == 0
+    }
+
+    /// What the first rank found, on all of them.
+    fn first_says(&mut self, found: bool) -> Result<bool, CascadeError> {
+        let mut first = [f64::from(u8::from(self.is_first() && found))];
+        self.ranks.sum(&mut first)?;
+        Ok(first[0] > 0.0)
     }
 
     /// Finds the regions that the samples show, and says by what.
@@ -301,7 +388,7 @@ impl Run<'_> {
             (Some(folder), _) => folder.clone(),
             (None, Some((pancreas, _))) => pancreas.checkpoint.clone(),
             (None, None) if self.config.model.base == BaseModel::Embedded => {
-                write_embedded_stage(Stage::PancreasBox, &out.join("locator"))?
+                write_embedded_stage(Stage::PancreasBox, &out.join(LOCATOR_FOLDER))?
             }
             (None, None) => {
                 let reason = "nothing finds the pancreas: run the pancreas stage too, or name a checkpoint";

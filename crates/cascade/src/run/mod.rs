@@ -2,13 +2,11 @@
 
 mod cascade_run;
 mod environment;
-mod folder;
 mod prepare_data;
 mod timings;
 
-pub use cascade_run::{CascadeOutcome, EvaluatedStage, RunOptions, run_cascade};
+pub use cascade_run::{CascadeOutcome, EvaluatedStage, RunOptions, run_cascade, run_cascade_on_ranks};
 pub use environment::Environment;
 
-pub(crate) use folder::RunLock;
-pub(crate) use prepare_data::prepare_data;
+pub(crate) use prepare_data::{prepare_data, prepared_folders};
 pub(crate) use timings::Timings;

@@ -8,6 +8,7 @@ use dicom_findings::{
     DicomFindingsError, ExportOptions, MissingUids, SourceSeries, measurement_report, segmentation,
 };
 use findings::export::{coco, montage_png, slicer_markups, write_box_mask, write_overlays};
+use run_folder::remove_partial;
 
 use super::StudyPrediction;
 use crate::CascadeError;
@@ -56,7 +57,13 @@ pub fn write_study(
 ) -> Result<StudyWritten, CascadeError> {
     let StudyPrediction { findings, volume } = prediction;
     let out = files.out;
-    fs_err::create_dir_all(out).map_err(CascadeError::io(out))?;
+    let overlays = out.join("overlays");
+    for folder in [out, &overlays] {
+        // What was left under temporary names by a process that was killed.
+        fs_err::create_dir_all(folder)
+            .and_then(|()| remove_partial(folder))
+            .map_err(CascadeError::io(folder))?;
+    }
     let [low, high] = files.window_hu;
     let window = HuWindow::from_limits(low, high)
         .map_err(|error| CascadeError::setting("window_hu", format!("{low}..{high}"), error.to_string()))?;
@@ -82,6 +89,11 @@ pub fn write_study(
         }
         objects.extend(segmentation(findings, &source, options)?.map(|bytes| ("findings-seg.dcm", bytes)));
     }
+    // An older document goes before its files do: where one is, the others are its own.
+    let document = out.join("findings.json");
+    if document.is_file() {
+        fs_err::remove_file(&document).map_err(CascadeError::io(&document))?;
+    }
     for (name, bytes) in &objects {
         write(name, bytes)?;
     }
@@ -92,15 +104,14 @@ pub fn write_study(
     write("montage.png", &montage_png(volume, findings, window)?)?;
     let mask = out.join("boxes.nii.gz");
     write_box_mask(&mask, findings)?;
-    write_overlays(&out.join("overlays"), volume, findings, window)?;
+    write_overlays(&overlays, volume, findings, window)?;
     if let Some(labels) = files.segmentation {
         let path = out.join("segmentation.nii.gz");
         nifti::write_labels(&path, labels)?;
         written.push(path);
     }
     // The document is written last: where it is, the others are.
-    let document = out.join("findings.json");
     findings.write(&document)?;
-    written.extend([mask, out.join("overlays"), document]);
+    written.extend([mask, overlays, document]);
     Ok(StudyWritten { files: written, derived_uids, no_report })
 }

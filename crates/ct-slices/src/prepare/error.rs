@@ -60,6 +60,9 @@ pub enum PrepareError {
         /// Slices of the study.
         n_slices: usize,
     },
+    /// Another process works in the output folder.
+    #[error(transparent)]
+    Lock(#[from] run_folder::LockError),
     /// An option cannot be used.
     #[error("{0}")]
     Config(String),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use run_folder::{RunLock, remove_partial_below};
+
 use super::config::PrepareConfig;
 use super::error::PrepareError;
 use super::finish::{RunSummary, SUMMARY_FILE, finish};
@@ -54,6 +56,9 @@ pub fn merge(shards: &[PathBuf], out: &Path, options: &RunOptions<'_>) -> Result
     if summary_path.exists() {
         return Err(PrepareError::Output { path: out.to_owned(), reason: "is complete already".to_owned() });
     }
+    let _lock = RunLock::take(out)?;
+    // What a merge that was killed left under temporary names.
+    remove_partial_below(out).map_err(PrepareError::io(out))?;
     let slices = out.join(SLICES_FOLDER);
     fs_err::create_dir_all(&slices).map_err(PrepareError::io(&slices))?;
     (options.progress)(Progress::Step("collecting images"));

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
+use run_folder::{RunLock, is_lock, remove_partial_below};
 
 use super::config::PrepareConfig;
 use super::error::PrepareError;
@@ -47,6 +48,7 @@ pub fn run(
     out: &Path,
     options: &RunOptions<'_>,
 ) -> Result<RunOutcome, PrepareError> {
+    let _lock = RunLock::take(out)?;
     if dataset.layout == Layout::ImagesCsv {
         return run_images(dataset, root, config, out, options);
     }
@@ -188,6 +190,7 @@ fn prepare_folder(
             (true, true) => {
                 // What a run that was killed after its last step may have left.
                 remove_parts(out)?;
+                remove_partial_below(out).map_err(PrepareError::io(out))?;
                 Ok(Some(summary))
             }
             (true, false) => Err(in_the_way("is complete with another configuration; choose another folder")),
@@ -196,11 +199,10 @@ fn prepare_folder(
     }
     let parts = out.join(PARTS_FOLDER);
     let shared_by_shards = options.shard.is_some() && parts.is_dir();
-    let is_empty = match fs_err::read_dir(out) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => return Err(PrepareError::io(out)(error)),
-    };
+    let mut is_empty = true;
+    for entry in fs_err::read_dir(out).map_err(PrepareError::io(out))? {
+        is_empty &= is_lock(&entry.map_err(PrepareError::io(out))?.file_name());
+    }
     if !is_empty && !options.resume && !shared_by_shards {
         return Err(in_the_way("is not empty: give --resume to go on with it, or choose another folder"));
     }
@@ -210,20 +212,10 @@ fn prepare_folder(
     let slices = out.join(SLICES_FOLDER);
     for folder in [&parts, &slices] {
         fs_err::create_dir_all(folder).map_err(PrepareError::io(folder))?;
-        if options.resume && options.shard.is_none() {
-            remove_partial_files(folder)?;
-        }
+    }
+    if options.resume {
+        // What a killed run left under temporary names.
+        remove_partial_below(out).map_err(PrepareError::io(out))?;
     }
     Ok(None)
-}
-
-/// Removes what a killed run left under temporary names.
-fn remove_partial_files(folder: &Path) -> Result<(), PrepareError> {
-    for entry in fs_err::read_dir(folder).map_err(PrepareError::io(folder))? {
-        let entry = entry.map_err(PrepareError::io(folder))?;
-        if entry.file_name().to_string_lossy().starts_with(".partial-") {
-            fs_err::remove_file(entry.path()).map_err(PrepareError::io(folder))?;
-        }
-    }
-    Ok(())
 }

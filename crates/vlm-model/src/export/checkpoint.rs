@@ -27,12 +27,21 @@ pub struct CheckpointOptions {
     pub vision_tower: Option<PathBuf>,
     /// A LLaMA folder that is named instead of copied. It must hold the weights without adapters.
     pub language_model: Option<PathBuf>,
+    /// Small files by name that belong beside the weights, such as a tokenizer: the folder appears
+    /// with them.
+    pub beside: Vec<(String, Vec<u8>)>,
 }
 
 impl Default for CheckpointOptions {
     /// Everything copied, shards of 5 GB, nothing overwritten.
     fn default() -> Self {
-        Self { max_shard_bytes: MAX_SHARD_BYTES, overwrite: false, vision_tower: None, language_model: None }
+        Self {
+            max_shard_bytes: MAX_SHARD_BYTES,
+            overwrite: false,
+            vision_tower: None,
+            language_model: None,
+            beside: Vec::new(),
+        }
     }
 }
 
@@ -119,6 +128,9 @@ pub(crate) fn write_parts(
         };
         let text = serde_json::to_string_pretty(&manifest)
             .map_err(|source| ExportError::Json { what: MANIFEST_FILE, source })?;
+        for (name, bytes) in &options.beside {
+            write_bytes(&partial.join(name), bytes)?;
+        }
         write_bytes(&partial.join(MANIFEST_FILE), format!("{text}\n").as_bytes())?;
         Ok(manifest)
     })

@@ -64,10 +64,7 @@ impl RunLog {
     /// Goes on where a checkpoint was made, or begins.
     pub(crate) fn open(folder: &Path, sizes: LogSizes) -> Result<Self, TrainError> {
         let timings_path = folder.join(TIMINGS_FILE);
-        let timings_size = match fs_err::metadata(&timings_path) {
-            Ok(metadata) if sizes != LogSizes::default() => metadata.len(),
-            _ => 0,
-        };
+        let timings_size = if sizes == LogSizes::default() { 0 } else { whole_lines(&timings_path)? };
         Ok(Self {
             metrics: LineFile::open(&folder.join(METRICS_FILE), sizes.metrics)?,
             timings: LineFile::open(&timings_path, timings_size)?,
@@ -124,6 +121,15 @@ impl LineFile {
     fn sync(&mut self) -> Result<u64, TrainError> {
         self.file.sync_data().map_err(io_error(&self.path))?;
         Ok(self.n_bytes)
+    }
+}
+
+/// Bytes of a file up to the end of its last whole line: a process that was killed may have left half a line.
+fn whole_lines(path: &Path) -> Result<u64, TrainError> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place as u64 + 1)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(io_error(path)(error)),
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use rand_chacha::rand_core::Rng;
+use run_folder::{RunLock, remove_partial};
 use vlm_model::{LossAndGradients, MiniGpt};
 
 use super::{BestCheckpoint, Ending, TrainingEvent, TrainingOutcome, TrainingRun, Validate};
-use crate::atomic::{io_error, remove_partial};
+use crate::atomic::io_error;
 use crate::checkpoint::{
     ResumePoint, RunIdentity, RunState, Tensors, load_state, remove_old, resume_point, save,
 };
@@ -48,6 +49,8 @@ pub(super) struct Session<'a> {
     identity: RunIdentity,
     /// None on ranks that do not write.
     log: Option<RunLog>,
+    /// The run folder is this process's, on the rank that writes.
+    _lock: Option<RunLock>,
     stop: &'a AtomicBool,
     validate: Option<Validate<'a>>,
     observe: &'a mut dyn FnMut(&TrainingEvent),
@@ -98,9 +101,10 @@ impl<'a> Session<'a> {
         };
         let folder = run.folder.to_owned();
         let checkpoints = folder.join(CHECKPOINTS_FOLDER);
-        if ranks.rank == 0 {
+        let lock = (ranks.rank == 0).then(|| RunLock::take(&folder)).transpose()?;
+        if lock.is_some() {
             fs_err::create_dir_all(&checkpoints).map_err(io_error(&checkpoints))?;
-            remove_partial(&checkpoints)?;
+            remove_partial(&checkpoints).map_err(io_error(&checkpoints))?;
         }
         let ResumePoint { step: latest, damaged } = resume_point(&folder)?;
         for (folder, error) in damaged {
@@ -153,6 +157,7 @@ impl<'a> Session<'a> {
             folder,
             identity,
             log,
+            _lock: lock,
             stop: run.stop,
             validate: run.validate,
             observe: run.observe,
