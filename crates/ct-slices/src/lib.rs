@@ -8,6 +8,7 @@
 mod annotate;
 pub mod audit;
 mod bbox;
+mod codes;
 pub mod dataset;
 mod hex;
 pub mod index;

@@ -26,6 +26,7 @@
 
 mod affine;
 mod atomic;
+mod codes;
 pub mod dicom;
 mod error;
 mod geometry;
@@ -33,6 +34,7 @@ mod limits;
 pub mod nifti;
 pub mod nrrd;
 mod orientation;
+mod plausible;
 mod study;
 mod summary;
 mod volume;

@@ -15,8 +15,9 @@ const PIECE: u64 = 1 << 20;
 
 /// The files of a zip file, without their names. Files of systems and folders are left out.
 ///
-/// No size that the file claims is believed: entries are counted before the directory is read, and bytes as they
-/// are unpacked.
+/// What the file claims is held against the limits before anything is unpacked, and the file is held to it: an
+/// entry that gives more than it claims is damaged. Entries are counted before the directory is read, and bytes
+/// as they are unpacked.
 pub(super) fn unpack(
     bytes: &Bytes,
     limits: &OpenLimits,
@@ -31,6 +32,16 @@ pub(super) fn unpack(
     }
     let mut archive =
         ZipArchive::new(Cursor::new(bytes.as_ref())).map_err(|_| broken("its directory is damaged"))?;
+    let too_much =
+        |got| StudyError::Limit { what: "unpacked size in bytes", got, limit: limits.max_unpacked_bytes };
+    let mut claimed = *unpacked;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|_| broken("an entry is damaged"))?;
+        claimed = claimed.saturating_add(entry.size());
+    }
+    if claimed > limits.max_unpacked_bytes {
+        return Err(too_much(claimed));
+    }
     let mut files = Vec::new();
     for index in 0..archive.len() {
         let entry = archive.by_index(index);
@@ -40,6 +51,7 @@ pub(super) fn unpack(
         if entry.is_dir() || is_clutter(&name) {
             continue;
         }
+        let claimed = entry.size();
         let mut file = Vec::new();
         loop {
             let before = file.len() as u64;
@@ -48,10 +60,12 @@ pub(super) fn unpack(
             if more == 0 {
                 break;
             }
+            if before + more > claimed {
+                return Err(broken("an entry holds more than it claims"));
+            }
             *unpacked += more;
             if *unpacked > limits.max_unpacked_bytes {
-                let (got, limit) = (*unpacked, limits.max_unpacked_bytes);
-                return Err(StudyError::Limit { what: "unpacked size in bytes", got, limit });
+                return Err(too_much(*unpacked));
             }
             share.grow(more)?;
         }

@@ -81,7 +81,8 @@ impl From<BudgetSpent> for StudyError {
 
 impl StudyError {
     /// A stable word for programs.
-    pub(crate) fn code(&self) -> &'static str {
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty_upload",
             Self::Unknown { .. } => "unknown_format",

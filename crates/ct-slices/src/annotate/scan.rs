@@ -1,5 +1,7 @@
 //! One pass over the labels of one slice, in memory order, for all organs at once.
 
+use std::collections::BTreeMap;
+
 use ndarray::{ArrayView2, Axis};
 
 use crate::organ::{LabelMap, Organ};
@@ -60,11 +62,12 @@ impl OrganTable {
 ///
 /// Runs along the axis with the smaller stride, so that a Fortran-order slice is read once from
 /// front to back; runs of one label are counted as a whole. Lanes that are not contiguous are
-/// copied to `buffer` first.
+/// copied to `buffer` first. Voxels of labels that no organ has are counted in `outside`.
 pub(super) fn scan_slice(
     slice: ArrayView2<'_, u16>,
     table: &OrganTable,
     buffer: &mut Vec<u16>,
+    outside: &mut BTreeMap<u16, u64>,
 ) -> Vec<Option<(u64, VoxelBox)>> {
     let mut slice = slice;
     let strides = [slice.strides()[0], slice.strides()[1]];
@@ -76,11 +79,11 @@ pub(super) fn scan_slice(
     let mut extents = vec![Extent::EMPTY; table.organs.len()];
     for (outer, lane) in (0_u32..).zip(slice.axis_iter(Axis(1 - inner_axis))) {
         if let Some(labels) = lane.as_slice() {
-            scan_lane(labels, outer, table, &mut extents);
+            scan_lane(labels, outer, table, &mut extents, outside);
         } else {
             buffer.clear();
             buffer.extend(lane.iter().copied());
-            scan_lane(buffer, outer, table, &mut extents);
+            scan_lane(buffer, outer, table, &mut extents, outside);
         }
     }
     let n_inner = slice.len_of(Axis(inner_axis));
@@ -98,12 +101,21 @@ fn voxel_box(extent: &Extent, inner_axis: usize, inner_reversed: bool, last: u32
     VoxelBox { i_min: i.0, i_max: i.1, j_min: j.0, j_max: j.1 }
 }
 
-fn scan_lane(labels: &[u16], outer: u32, table: &OrganTable, extents: &mut [Extent]) {
+fn scan_lane(
+    labels: &[u16],
+    outer: u32,
+    table: &OrganTable,
+    extents: &mut [Extent],
+    outside: &mut BTreeMap<u16, u64>,
+) {
     let (mut rest, mut start) = (labels, 0_u32);
     while let Some(&label) = rest.first() {
         let n = run_length(rest, label);
         let length = u32::try_from(n).unwrap_or(u32::MAX); // the caller has checked the axes
         let mut bits = table.bits(label);
+        if bits == 0 && label != 0 {
+            *outside.entry(label).or_default() += u64::from(length);
+        }
         while bits != 0 {
             extents[bits.trailing_zeros() as usize].add(outer, start, length);
             bits &= bits - 1;

@@ -54,6 +54,8 @@ pub struct VolumeAnnotation {
     pub slices: Vec<SliceAnnotation>,
     /// Largest values per organ.
     pub maxima: BTreeMap<Organ, OrganMaxima>,
+    /// Voxels by label, of labels that the label map gives to no organ; background (0) is none of them.
+    pub labels_outside_map: BTreeMap<u16, u64>,
 }
 
 impl VolumeAnnotation {
@@ -162,10 +164,11 @@ pub fn annotate_volume(
     let table = OrganTable::new(map);
     let kidney_bit = table.bit_of(Organ::Kidney);
     let mut buffer = Vec::new();
+    let mut labels_outside_map = BTreeMap::new();
     let mut maxima = vec![OrganMaxima::default(); table.organs().len()];
     let mut slices = Vec::with_capacity(labels.len_of(Axis(2)));
     for slice in labels.axis_iter(Axis(2)) {
-        let extents = scan_slice(slice, &table, &mut buffer);
+        let extents = scan_slice(slice, &table, &mut buffer, &mut labels_outside_map);
         let mut organs = Vec::with_capacity(extents.len());
         for ((extent, &organ), maxima) in extents.into_iter().zip(table.organs()).zip(&mut maxima) {
             let mut found = extent.map(|(pixels, voxels)| (pixels, plane.map_box(shape, voxels)));
@@ -205,5 +208,5 @@ pub fn annotate_volume(
     });
     let slices = slices.collect();
     let (width_px, height_px) = plane.plane_size(n0, n1);
-    Ok(VolumeAnnotation { width_px, height_px, slices, maxima })
+    Ok(VolumeAnnotation { width_px, height_px, slices, maxima, labels_outside_map })
 }

@@ -81,7 +81,7 @@ fn annotation(records: &[IndexRecord]) -> VolumeAnnotation {
     };
     let slices = records.iter().map(slice).collect();
     let (width_px, height_px) = records.first().map_or((0, 0), |r| (r.width as usize, r.height as usize));
-    VolumeAnnotation { width_px, height_px, slices, maxima }
+    VolumeAnnotation { width_px, height_px, slices, maxima, labels_outside_map: BTreeMap::new() }
 }
 
 struct Files<'a> {

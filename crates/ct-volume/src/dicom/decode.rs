@@ -10,6 +10,7 @@ use super::header::ImageHeader;
 use super::hu::{AIR_HU, HuMap};
 use super::options::DicomOptions;
 use crate::limits::Limits;
+use crate::plausible::{LARGEST_HU, implausible};
 use crate::warning::{Warning, WarningCode};
 
 /// Fat is about -100 HU; a volume that shows none of it, and no air, lacks an intercept or is no CT.
@@ -32,6 +33,7 @@ struct Notes {
     n_unscaled: usize,
     n_not_hu: usize,
     doubtful_padding_hu: Option<f64>,
+    largest_hu: f64,
 }
 
 /// A frame whose samples are decoded.
@@ -125,6 +127,11 @@ impl<'l> Decoder<'l> {
         if let Some(value) = notes.doubtful_padding_hu {
             suspicious(format!("PixelPaddingValue stands for {value} HU, as tissue does; it was kept"));
         }
+        if notes.largest_hu > LARGEST_HU
+            && let Some(Warning { message, .. }) = implausible(hu)
+        {
+            suspicious(message);
+        }
         if hu.iter().all(|&hu| hu > LOWEST_TISSUE_HU) {
             let lowest = hu.iter().copied().fold(f32::INFINITY, f32::min);
             suspicious(format!("the lowest value is {lowest} HU; no air and no fat"));
@@ -137,5 +144,6 @@ impl Notes {
         self.n_unscaled += usize::from(map.is_unscaled);
         self.n_not_hu += usize::from(map.is_not_hu);
         self.doubtful_padding_hu = self.doubtful_padding_hu.or(map.doubtful_padding_hu);
+        self.largest_hu = self.largest_hu.max(map.largest_hu());
     }
 }

@@ -169,6 +169,20 @@ impl HuMap {
     }
 }
 
+impl HuMap {
+    /// The largest size that a value can have.
+    pub(super) fn largest_hu(&self) -> f64 {
+        let stored = 2_f64.powi(i32::from(self.format.bits_stored));
+        let of = |rescale: &Rescale| match rescale {
+            Rescale::Linear { slope, intercept } => stored * slope.abs() + intercept.abs(),
+            Rescale::Table { entries, .. } => {
+                entries.iter().fold(0.0, |largest: f64, hu| largest.max(hu.abs()))
+            }
+        };
+        self.rescales.iter().map(of).fold(0.0, f64::max)
+    }
+}
+
 impl Rescale {
     fn apply(&self, stored: i64) -> f64 {
         match self {

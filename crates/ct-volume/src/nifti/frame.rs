@@ -8,6 +8,7 @@ use super::source::Source;
 use super::voxels::{self, Buffer, Stored};
 use crate::geometry::Geometry;
 use crate::limits::Limits;
+use crate::plausible::{LARGEST_HU, implausible};
 use crate::volume::{LabelVolume, Volume};
 use crate::warning::{Warning, WarningCode};
 
@@ -31,6 +32,9 @@ impl Frame<'_> {
         if replaced > 0 {
             let text = format!("{replaced} voxels were NaN or infinite and became -1024 HU");
             warnings.push(Warning::new(WarningCode::NonFiniteVoxels, text));
+        }
+        if stored.largest() > LARGEST_HU {
+            warnings.extend(implausible(&hu));
         }
         Ok(Volume::new(fortran_array(&geometry, hu), *geometry.affine())?.with_warnings(warnings))
     }

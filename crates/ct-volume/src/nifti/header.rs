@@ -86,6 +86,12 @@ impl Header {
         let (rank, shape, n_frames) = axes(&fields)?;
         let placement = Placement::new(&fields, shape, rank, &mut warnings);
         let (geometry, affine_source) = placement.geometry(&mut warnings)?;
+        let (slope, inter) = (fields.scl_slope, fields.scl_inter);
+        if !slope.is_finite() {
+            // Zero is how the format says "none"; this is a writer gone wrong.
+            let text = format!("scl_slope is {slope}; stored values were taken as they are, as nibabel does");
+            warnings.push(Warning::new(WarningCode::HeaderRepaired, text));
+        }
         Ok(Self {
             version: fields.version,
             byte_order: fields.order,
@@ -94,7 +100,7 @@ impl Header {
             affine_source,
             n_frames,
             data_offset,
-            scaling: scaling(fields.scl_slope, fields.scl_inter)?,
+            scaling: scaling(slope, inter)?,
             warnings,
         })
     }

@@ -186,6 +186,18 @@ pub(crate) struct Stored {
     pub(crate) scaling: Option<Scaling>,
 }
 
+impl Stored {
+    /// The largest size that a value can have; integers are bounded, floats are not.
+    pub(crate) fn largest(&self) -> f64 {
+        let stored = match self.datatype {
+            Datatype::Int8 | Datatype::Uint8 => 256.0,
+            Datatype::Int16 | Datatype::Uint16 => 65_536.0,
+            _ => return f64::INFINITY,
+        };
+        self.scaling.map_or(stored, |Scaling { slope, inter }| stored * slope.abs() + inter.abs())
+    }
+}
+
 /// HU, and how many voxels were NaN or infinite and became air.
 pub(super) fn to_hu(buffer: Buffer<f32>, stored: Stored) -> Result<(Vec<f32>, usize), NiftiError> {
     with_type(stored.datatype, stored.order, ToHu { buffer, stored })

@@ -94,3 +94,22 @@ pub enum WeightsError {
     #[error(transparent)]
     Model(#[from] ModelError),
 }
+
+impl WeightsError {
+    /// The stable code of this error, for programs; `docs/DATA.md` lists them.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "read",
+            Self::Format { .. } => "weights-format",
+            Self::Json { .. } => "weights-json",
+            Self::Setting { .. } => "weights-setting",
+            Self::NoTensor { .. } => "weights-no-tensor",
+            Self::Tensor { .. } => "weights-tensor",
+            Self::NoAdapters { .. } => "weights-no-adapters",
+            Self::Incompatible(_) => "weights-incompatible",
+            Self::Layout { .. } => "weights-layout",
+            Self::Config { .. } | Self::Model(_) => "weights-config",
+        }
+    }
+}

@@ -73,3 +73,20 @@ pub enum TokenizerError {
         path: Vec<u32>,
     },
 }
+
+impl TokenizerError {
+    /// The stable code of this error, for programs; `docs/DATA.md` lists them.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::TooLarge { .. } => "limit",
+            Self::Json { .. } => "tokenizer-json",
+            Self::Unsupported { .. } => "tokenizer-unsupported",
+            Self::Encode { .. } => "tokenizer-encode",
+            Self::UnknownId { .. } => "tokenizer-unknown-id",
+            Self::NotOneToken { .. } => "tokenizer-not-one-token",
+            Self::GrammarMismatch { .. } => "tokenizer-grammar-mismatch",
+        }
+    }
+}
