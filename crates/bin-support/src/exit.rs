@@ -15,6 +15,10 @@ pub const EXIT_FINDINGS: u8 = 3;
 /// Stopped by Ctrl-C (or SIGTERM): 128 and the number of SIGINT, as shells count.
 pub const EXIT_STOPPED: u8 = 130;
 
+/// A rank of a job of several processes was lost (sysexits' `EX_TEMPFAIL`): started again with `--resume`, the
+/// job goes on.
+pub const EXIT_LOST_RANK: u8 = 75;
+
 /// Runs a binary's work and turns its end into the process's exit code.
 ///
 /// The code that `work` returns is kept, also after Ctrl-C: work that was done all the same ended

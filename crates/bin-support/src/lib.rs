@@ -35,7 +35,7 @@ mod output;
 mod progress;
 mod stop;
 
-pub use exit::{EXIT_ERROR, EXIT_FINDINGS, EXIT_OK, EXIT_STOPPED, EXIT_USAGE, run_main};
+pub use exit::{EXIT_ERROR, EXIT_FINDINGS, EXIT_LOST_RANK, EXIT_OK, EXIT_STOPPED, EXIT_USAGE, run_main};
 pub use output::{data, json, note, piece, report_error};
 pub use progress::{TrainingBar, TrainingProgress, byte_bar, item_bar};
 pub use stop::{stop_flag, was_stopped};

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use vlm_metrics::PlattScaling;
 use vlm_model::MiniGpt;
 use vlm_train::{
-    BatchImages, CallerError, Ending, ImageId, ImageProvider, MixtureEntry, Provenance, Single, TrainError,
-    TrainingRun, load_trained_weights, train,
+    BatchImages, CallerError, Ending, GradientSync, ImageId, ImageProvider, MixtureEntry, Provenance, Single,
+    TrainError, TrainingRun, load_trained_weights, train,
 };
 
 use crate::answerer::ModelAnswerer;
@@ -127,6 +127,20 @@ pub fn train_stage(
     observe: Observe<'_>,
     stop: &AtomicBool,
 ) -> Result<StageOutcome, CascadeError> {
+    match train_stage_on_ranks(run, &mut Single, observe, stop)? {
+        Some(outcome) => Ok(outcome),
+        None => unreachable!("a process alone is the first rank"),
+    }
+}
+
+/// As [`train_stage`], by several processes with one run folder, each with its part of every batch. The first alone
+/// chooses and writes; the others return nothing once they are not needed any more.
+pub(crate) fn train_stage_on_ranks(
+    run: StageRun<'_>,
+    ranks: &mut dyn GradientSync,
+    observe: Observe<'_>,
+    stop: &AtomicBool,
+) -> Result<Option<StageOutcome>, CascadeError> {
     let StageRun { stage, config, samples, conversations, images, region, start, split_sha256, out, resume } =
         run;
     let settings = stage_settings(config, stage)?;
@@ -190,12 +204,19 @@ pub fn train_stage(
         stop,
         validate: if validates { Some(&mut validate) } else { None },
         observe: &mut |event| observe(CascadeEvent::Training { stage, event }),
-        sync: &mut Single,
+        sync: &mut *ranks,
     })?;
     let images = shared.into_inner();
     images.set_learning(false);
-    if outcome.ending == Ending::Stopped || stop.load(Ordering::Relaxed) {
+    // All stop where one is asked to, and none before the first has saved.
+    let mut stopped =
+        [f64::from(u8::from(outcome.ending == Ending::Stopped || stop.load(Ordering::Relaxed)))];
+    ranks.sum(&mut stopped)?;
+    if stopped[0] > 0.0 {
         return Err(CascadeError::Stopped);
+    }
+    if ranks.ranks().rank > 0 {
+        return Ok(None);
     }
     let (model, step, score) = match &outcome.best {
         Some(best) => {
@@ -232,7 +253,7 @@ pub fn train_stage(
         validation_marks: samples.validation.iter().map(|sample| sample.patient_mark(split_sha256)).collect(),
     };
     write_json(&checkpoint.join(STAGE_FILE), &record)?;
-    Ok(StageOutcome { model, checkpoint, record, ending: outcome.ending })
+    Ok(Some(StageOutcome { model, checkpoint, record, ending: outcome.ending }))
 }
 
 pub(crate) fn stage_settings(config: &CascadeConfig, stage: Stage) -> Result<&StageConfig, CascadeError> {

@@ -68,6 +68,10 @@ pub(crate) struct TrainArgs {
     /// Threads for data and images [default: as many as there are cores].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Seconds of silence after which a rank of an MPI job is lost, and the job ends with code 75.
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub(crate) rank_timeout: u64,
 }
 
 /// Where the model runs.

@@ -11,6 +11,7 @@
 //! - `flex` (default): the CPU backend
 //! - `cuda`: NVIDIA GPUs; kernels are compiled when first used
 //! - `cuda-fusion`: `cuda` with kernel fusion
+//! - `mpi`: `train` by several processes that `mpirun` or `srun` starts
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,8 @@ mod cross_validate;
 mod evaluate;
 mod predict;
 mod progress;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod score_table;
 mod scores;
 mod train;

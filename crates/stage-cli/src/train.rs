@@ -4,28 +4,52 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bin_support::{EXIT_OK, note};
-use cascade::{CascadeConfig, RunOptions, Stage, run_cascade};
+use cascade::{CascadeConfig, CascadeEvent, RunOptions, Stage, run_cascade_on_ranks};
+use vlm_model::DeviceChoice;
+use vlm_train::{GradientSync, Single};
 
 use crate::args::TrainArgs;
 use crate::progress::{Progress, STOP_MESSAGE};
 use crate::scores::{summary, tell};
 
 pub(crate) fn run(stage: Stage, args: &TrainArgs) -> Result<u8> {
+    #[cfg(feature = "mpi")]
+    if mpi_ranks::is_launched() {
+        return crate::ranks::train_as_rank(stage, args);
+    }
+    train(stage, args, args.device.device, &mut Single)
+}
+
+/// Trains and judges, as one of several ranks or alone. The first rank alone tells anything.
+pub(crate) fn train(
+    stage: Stage,
+    args: &TrainArgs,
+    device: DeviceChoice,
+    ranks: &mut dyn GradientSync,
+) -> Result<u8> {
+    let is_first = ranks.ranks().rank == 0;
     let mut config = stage_config(stage, &args.config, &args.data)?;
     if let Some(start) = &args.start {
         config = with_start(&config, start)?;
     }
     let options = RunOptions {
         resume: args.resume,
-        device: args.device.device,
+        device,
         threads: args.threads,
         ..RunOptions::new(args.out.clone())
     };
-    let stop = bin_support::stop_flag(Some(STOP_MESSAGE));
+    let stop = bin_support::stop_flag(is_first.then_some(STOP_MESSAGE));
     let mut progress = Progress::new();
-    let outcome = run_cascade(&config, &options, &mut |event| progress.show(event), stop);
+    let mut observe = |event: CascadeEvent<'_>| {
+        if is_first {
+            progress.show(event);
+        }
+    };
+    let outcome = run_cascade_on_ranks(&config, &options, ranks, &mut observe, stop);
     progress.finish();
-    let outcome = outcome.with_context(|| format!("{stage} was not trained"))?;
+    let Some(outcome) = outcome.with_context(|| format!("{stage} was not trained"))? else {
+        return Ok(EXIT_OK);
+    };
     for stage in &outcome.stages {
         tell(&summary(&stage.evaluation));
         note(&format!("checkpoint: {}", stage.checkpoint.display()));

@@ -109,6 +109,14 @@ pub enum TrainError {
     /// Another process trains in the run folder.
     #[error(transparent)]
     Lock(#[from] run_folder::LockError),
+    /// Ranks of a run do not hold the same.
+    #[error("the {what} of rank `{rank}` is not that of rank `0`: all ranks need the same")]
+    RanksDiffer {
+        /// What they compared.
+        what: &'static str,
+        /// The first rank that differs.
+        rank: usize,
+    },
     /// A new run would write over an old one.
     #[error("`{}` holds a run of `{step}` steps already: resume it or choose another folder", folder.display())]
     RunExists {

@@ -60,4 +60,4 @@ pub use samples::{
 };
 pub use schedule::{Schedule, ScheduleMode};
 pub use step::{StepOptions, StepReport, train_step};
-pub use sync::{FlatGradients, GradientSync, Single, flat_gradients};
+pub use sync::{FlatGradients, GradientSync, Single, check_same, flat_gradients};

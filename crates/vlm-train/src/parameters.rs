@@ -65,6 +65,35 @@ pub(crate) fn learning_weights(model: &MiniGpt) -> Result<BTreeMap<String, Tenso
     read_rows(&flat_weights(model))
 }
 
+/// Shapes of the learning parameters by published name; nothing is read.
+pub(crate) fn learning_shapes(model: &MiniGpt) -> BTreeMap<String, Vec<usize>> {
+    let mut list = LearningShapes::default();
+    model.visit(&mut list);
+    list.found
+}
+
+#[derive(Default)]
+struct LearningShapes {
+    path: Vec<String>,
+    found: BTreeMap<String, Vec<usize>>,
+}
+
+impl ModuleVisitor for LearningShapes {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_initialized() && param.is_require_grad() {
+            self.found.insert(name_of(&self.path), param.lazy_shape().iter().copied().collect());
+        }
+    }
+}
+
 /// Rows read back in their shapes.
 ///
 /// # Errors

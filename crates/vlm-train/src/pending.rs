@@ -37,6 +37,18 @@ impl PendingGradients {
         self.n_targets += batch.n_targets as u64;
     }
 
+    /// Leaves what all ranks hold to rank 0, whose checkpoint has it then.
+    pub(crate) fn join(&mut self, model: &MiniGpt, sync: &mut dyn GradientSync) -> Result<(), TrainError> {
+        if self.n_batches == 0 {
+            return Ok(());
+        }
+        let gradients = sync.sum_gradients(model, std::mem::take(&mut self.gradients))?;
+        if sync.ranks().rank == 0 {
+            self.gradients = gradients;
+        }
+        Ok(())
+    }
+
     /// Joins the ranks' sums, averages as `mode` says, and clips.
     ///
     /// # Source
@@ -51,10 +63,7 @@ impl PendingGradients {
     ) -> Result<ReadyGradients, TrainError> {
         let pending = std::mem::take(self);
         let world_size = sync.ranks().world_size;
-        let mut gradients = pending.gradients;
-        if world_size > 1 {
-            gradients = sync.sum_gradients(model, gradients)?;
-        }
+        let mut gradients = sync.sum_gradients(model, pending.gradients)?;
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
         let divisor = match mode {
             AccumulationMode::Corrected if weighed => {

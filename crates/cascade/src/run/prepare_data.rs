@@ -44,7 +44,7 @@ pub(crate) fn prepare_data(
     let mut folders = Vec::new();
     for (place, (dataset, root)) in studies.iter().enumerate() {
         observe(CascadeEvent::Part(&format!("preparing slices of {}", dataset.tag)));
-        let out = work.join(format!("{}-{}", place + 1, dataset.tag.to_lowercase()));
+        let out = folder_of(work, place, dataset);
         prepare_one(dataset, root, data, &out, threads, observe, stop)?;
         folders.push((out, dataset.label_map.clone().unwrap_or_default()));
     }
@@ -81,6 +81,38 @@ pub(crate) fn prepare_data(
     Ok(all)
 }
 
+/// The folders that [`prepare_data`] makes, for a process that another one prepares them for.
+pub(crate) fn prepared_folders(config: &CascadeConfig, work: &Path) -> Result<Vec<PathBuf>, CascadeError> {
+    let data = &config.data;
+    if !data.folders.is_empty() {
+        return Ok(data.folders.clone());
+    }
+    let names: Vec<&str> = match data.raw.is_empty() {
+        true => data.phantoms.iter().map(|phantoms| name_of(phantoms.layout)).collect(),
+        false => data.raw.iter().map(|raw| raw.name.as_str()).collect(),
+    };
+    let mut folders = Vec::with_capacity(names.len() + 1);
+    for (place, name) in names.into_iter().enumerate() {
+        folders.push(folder_of(work, place, &known_dataset(name, None)?.0));
+    }
+    if config.stages.contains_key(&Stage::TumorYesNo) {
+        folders.push(work.join(TUMOR_FOLDER));
+    }
+    Ok(folders)
+}
+
+fn folder_of(work: &Path, place: usize, dataset: &Dataset) -> PathBuf {
+    work.join(format!("{}-{}", place + 1, dataset.tag.to_lowercase()))
+}
+
+fn name_of(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Msd => "msd-pancreas",
+        Layout::Nih => "nih-pancreas",
+        Layout::Abd => "abdomenct-1k",
+    }
+}
+
 fn make_phantoms(
     data: &DataConfig,
     work: &Path,
@@ -106,12 +138,7 @@ fn make_phantoms(
                 },
             )?;
         }
-        let name = match phantoms.layout {
-            Layout::Msd => "msd-pancreas",
-            Layout::Nih => "nih-pancreas",
-            Layout::Abd => "abdomenct-1k",
-        };
-        let (mut dataset, root) = known_dataset(name, Some(root))?;
+        let (mut dataset, root) = known_dataset(name_of(phantoms.layout), Some(root))?;
         // Phantoms are no measure of the real dataset's size.
         dataset.expected_volumes = None;
         made.push((dataset, root));

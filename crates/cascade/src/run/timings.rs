@@ -9,7 +9,8 @@ use crate::evaluate::write_json;
 /// The timing table of a run folder, kept over resumed runs.
 #[derive(Debug)]
 pub(crate) struct Timings {
-    path: PathBuf,
+    /// None where they are not kept.
+    path: Option<PathBuf>,
     rows: Vec<(String, f64)>,
 }
 
@@ -17,7 +18,12 @@ impl Timings {
     pub(crate) fn open(folder: &Path) -> Self {
         let path = folder.join("timings.json");
         let kept = fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { path, rows: kept.unwrap_or_default() }
+        Self { path: Some(path), rows: kept.unwrap_or_default() }
+    }
+
+    /// A table that is written nowhere.
+    pub(crate) fn unkept() -> Self {
+        Self { path: None, rows: Vec::new() }
     }
 
     /// Adds the seconds since `started` to a part.
@@ -27,7 +33,7 @@ impl Timings {
             Some((_, sum)) => *sum += seconds,
             None => self.rows.push((part.to_owned(), seconds)),
         }
-        write_json(&self.path, &self.rows)
+        self.path.as_ref().map_or(Ok(()), |path| write_json(path, &self.rows))
     }
 
     pub(crate) fn rows(&self) -> &[(String, f64)] {

@@ -71,6 +71,12 @@ fn verified(folder: &Path) -> Result<Manifest, TrainError> {
     Ok(manifest)
 }
 
+/// The list of a checkpoint's files and their hashes, as it lies there.
+pub(crate) fn manifest_bytes(folder: &Path) -> Result<Vec<u8>, TrainError> {
+    let path = folder.join(MANIFEST);
+    fs_err::read(&path).map_err(io_error(&path))
+}
+
 fn hash_file(path: &Path) -> Result<String, TrainError> {
     let mut file = fs_err::File::open(path).map_err(io_error(path))?;
     let mut hash = Sha256::new();

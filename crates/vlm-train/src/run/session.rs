@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use rand_chacha::rand_core::Rng;
 use run_folder::{RunLock, remove_partial};
+use sha2::{Digest, Sha256};
 use vlm_model::{LossAndGradients, MiniGpt};
 
 use super::{BestCheckpoint, Ending, TrainingEvent, TrainingOutcome, TrainingRun, Validate};
 use crate::atomic::io_error;
 use crate::checkpoint::{
-    ResumePoint, RunIdentity, RunState, Tensors, load_state, remove_old, resume_point, save,
+    ResumePoint, RunIdentity, RunState, Tensors, load_state, manifest_bytes, remove_old, resume_point, save,
 };
 use crate::draws::{Purpose, stream};
 use crate::error::setting;
@@ -26,7 +27,7 @@ use crate::pending::PendingGradients;
 use crate::weight_mean::WeightMean;
 use crate::{
     AccumulationMode, BatchImages, Best, CHECKPOINTS_FOLDER, GradientSync, ImageId, ImageProvider, Mixture,
-    SampleEncoder, TrainError, TrainingBatch, TrainingConfig, checkpoint_folder, optimizer,
+    SampleEncoder, TrainError, TrainingBatch, TrainingConfig, check_same, checkpoint_folder, optimizer,
 };
 
 /// Weight of the newest step in the running mean of a step's time.
@@ -110,6 +111,9 @@ impl<'a> Session<'a> {
         for (folder, error) in damaged {
             (run.observe)(&TrainingEvent::Damaged { folder, reason: error.to_string() });
         }
+        let checkpoint =
+            latest.map_or(Ok(Vec::new()), |step| manifest_bytes(&checkpoint_folder(&folder, step)))?;
+        check_identity(&identity, &checkpoint, run.sync)?;
         let mut optimizer = optimizer(&model, &config.optimizer)?;
         let mut state = RunState { mixture: mixture.position().clone(), ..RunState::default() };
         let mut pending = PendingGradients::default();
@@ -134,8 +138,10 @@ impl<'a> Session<'a> {
             };
             mean = mean.map(|mean| mean.restore(loaded.tensors.mean)).transpose().map_err(unfit)?;
             optimizer = loaded.tensors.optimizer.restore(optimizer, &model)?;
+            let gradients = gradients_of(&model, loaded.tensors.gradients).map_err(unusable)?;
             pending = PendingGradients {
-                gradients: gradients_of(&model, loaded.tensors.gradients).map_err(unusable)?,
+                // Those of all ranks together.
+                gradients: if ranks.rank == 0 { gradients } else { GradientsParams::new() },
                 n_batches: state.n_pending_batches,
                 n_targets: state.n_pending_targets,
             };
@@ -333,20 +339,28 @@ impl<'a> Session<'a> {
         Ok(is_best)
     }
 
-    /// Writes a checkpoint of this step, unless there is one, and removes old ones.
+    /// Writes a checkpoint of this step, unless there is one, and removes old ones. All ranks come
+    /// here together: their weights are compared first.
     pub(super) fn save(&mut self, model: &MiniGpt) -> Result<(), TrainError> {
         let step = self.state.step;
         if self.last_saved == Some(step) {
             return Ok(());
         }
         self.last_saved = Some(step);
+        let weights = learning_weights(model)?;
+        if self.sync.ranks().world_size > 1 {
+            let mut hash = Sha256::new();
+            weights.values().for_each(|data| hash.update(data.as_bytes()));
+            check_same(self.sync, &[("weights after a step", &hash.finalize())])?;
+            self.pending.join(model, self.sync)?;
+        }
         let Some(log) = &mut self.log else { return Ok(()) };
         // Before the checkpoint, which says that so much of the log is there.
         self.state.log = log.sync()?;
         self.state.n_pending_batches = self.pending.n_batches;
         self.state.n_pending_targets = self.pending.n_targets;
         let tensors = Tensors {
-            weights: learning_weights(model)?,
+            weights,
             mean: self.mean.as_ref().map(WeightMean::weights).transpose()?.unwrap_or_default(),
             optimizer: OptimizerState::read(&self.optimizer, model)?,
             gradients: named_gradients(model, &self.pending.gradients)?,
@@ -367,6 +381,27 @@ impl<'a> Session<'a> {
         });
         Ok(TrainingOutcome { model, ending, step, last: checkpoint_folder(&self.folder, step), best })
     }
+}
+
+/// Fails on all ranks where one was started with something else, or sees another run folder.
+fn check_identity(
+    identity: &RunIdentity,
+    checkpoint: &[u8],
+    sync: &mut dyn GradientSync,
+) -> Result<(), TrainError> {
+    let sources = to_json(&identity.sources).to_string();
+    check_same(
+        sync,
+        &[
+            ("configuration", identity.config.to_string().as_bytes()),
+            ("settings of the training", identity.training.to_string().as_bytes()),
+            ("size of the model", identity.model.to_string().as_bytes()),
+            ("split", identity.split_sha256.as_bytes()),
+            ("base weights", identity.base_weights_sha256.as_bytes()),
+            ("samples", sources.as_bytes()),
+            ("latest checkpoint in the run folder", checkpoint),
+        ],
+    )
 }
 
 /// The place of an image among those of a batch, a new one if it is not there yet.

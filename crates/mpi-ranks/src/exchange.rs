@@ -1,0 +1,182 @@
+//! Sums over ranks with the same bits on all of them.
+//!
+//! MPI's own all-reduce may add in any order, one that follows the number of ranks, the size of the
+//! row and the network: equal on all ranks, as the standard asks, but not from one cluster to another,
+//! and in f32. Here a row is cut into as many parts as there are ranks; every rank is sent its part
+//! by all others (an all-to-all), adds them up in the order of ranks in f64, rounds once, and hands the sums
+//! out (an all-gather). A rank sends and receives 2 (N - 1) / N of the row, as in a ring.
+
+/// What a sum needs of the network; equal lengths on all ranks.
+pub(crate) trait Exchange {
+    fn n_ranks(&self) -> usize;
+
+    /// Sends part `r` of `send` to rank `r`; `received` gets the parts of all ranks, in their order.
+    fn all_to_all(&mut self, send: &[f32], received: &mut [f32]);
+
+    /// Sends `own` to all; `all` gets those of all ranks, in their order.
+    fn all_gather(&mut self, own: &[f32], all: &mut [f32]);
+
+    /// The same for f64.
+    fn all_gather_f64(&mut self, own: &[f64], all: &mut [f64]);
+}
+
+/// Values that are exchanged at once: 16 MiB in each of three buffers, and far below the 2^31 - 1 elements that
+/// an MPI call may count.
+const BLOCK: usize = 4 << 20;
+
+/// Replaces each value by its sum over all ranks.
+pub(crate) fn sum_row(exchange: &mut impl Exchange, values: &mut [f32]) {
+    sum_blocks(exchange, values, BLOCK);
+}
+
+fn sum_blocks(exchange: &mut impl Exchange, values: &mut [f32], block: usize) {
+    let n_ranks = exchange.n_ranks();
+    let mut padded = Vec::new();
+    let mut received = Vec::new();
+    let mut sums = Vec::new();
+    for block in values.chunks_mut(block) {
+        let of_rank = block.len().div_ceil(n_ranks);
+        padded.clear();
+        padded.extend_from_slice(block);
+        padded.resize(of_rank * n_ranks, 0.0);
+        received.resize(padded.len(), 0.0);
+        exchange.all_to_all(&padded, &mut received);
+        sums.clear();
+        sums.extend((0..of_rank).map(|place| {
+            let sum: f64 = received[place..].iter().step_by(of_rank).map(|value| f64::from(*value)).sum();
+            #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+            let sum = sum as f32;
+            sum
+        }));
+        exchange.all_gather(&sums, &mut received);
+        block.copy_from_slice(&received[..block.len()]);
+    }
+}
+
+/// Replaces each of a few values by its sum over all ranks, in their order.
+pub(crate) fn sum_few(exchange: &mut impl Exchange, values: &mut [f64]) {
+    let n = values.len();
+    let mut all = vec![0.0; n * exchange.n_ranks()];
+    exchange.all_gather_f64(values, &mut all);
+    for (place, value) in values.iter_mut().enumerate() {
+        *value = all[place..].iter().step_by(n).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier, Mutex};
+
+    use super::*;
+
+    /// Ranks that are threads, exchanging through a table.
+    struct Threads {
+        rank: usize,
+        n_ranks: usize,
+        barrier: Arc<Barrier>,
+        table: Arc<Mutex<Vec<Vec<f64>>>>,
+        /// Values that this rank sent to others.
+        n_sent: usize,
+    }
+
+    impl Threads {
+        fn exchange(&mut self, own: Vec<f64>) -> Vec<Vec<f64>> {
+            self.table.lock().unwrap()[self.rank] = own;
+            self.barrier.wait();
+            let all = self.table.lock().unwrap().clone();
+            self.barrier.wait();
+            all
+        }
+    }
+
+    fn to_f32(value: f64) -> f32 {
+        #[expect(clippy::cast_possible_truncation, reason = "they were f32 before")]
+        let value = value as f32;
+        value
+    }
+
+    impl Exchange for Threads {
+        fn n_ranks(&self) -> usize {
+            self.n_ranks
+        }
+
+        fn all_to_all(&mut self, send: &[f32], received: &mut [f32]) {
+            let all = self.exchange(send.iter().map(|value| f64::from(*value)).collect());
+            let of_rank = send.len() / self.n_ranks;
+            self.n_sent += send.len() - of_rank;
+            let own = all.iter().flat_map(|row| row[self.rank * of_rank..][..of_rank].iter());
+            received.iter_mut().zip(own).for_each(|(to, from)| *to = to_f32(*from));
+        }
+
+        fn all_gather(&mut self, own: &[f32], all: &mut [f32]) {
+            self.n_sent += own.len() * (self.n_ranks - 1);
+            let rows = self.exchange(own.iter().map(|value| f64::from(*value)).collect());
+            all.iter_mut().zip(rows.iter().flatten()).for_each(|(to, from)| *to = to_f32(*from));
+        }
+
+        fn all_gather_f64(&mut self, own: &[f64], all: &mut [f64]) {
+            let rows = self.exchange(own.to_vec());
+            all.iter_mut().zip(rows.iter().flatten()).for_each(|(to, from)| *to = *from);
+        }
+    }
+
+    fn ranks<T: Send>(n_ranks: usize, work: impl Fn(Threads) -> T + Sync) -> Vec<T> {
+        let barrier = Arc::new(Barrier::new(n_ranks));
+        let table = Arc::new(Mutex::new(vec![Vec::new(); n_ranks]));
+        std::thread::scope(|scope| {
+            let started: Vec<_> = (0..n_ranks)
+                .map(|rank| {
+                    let threads =
+                        Threads { rank, n_ranks, barrier: barrier.clone(), table: table.clone(), n_sent: 0 };
+                    let work = &work;
+                    scope.spawn(move || work(threads))
+                })
+                .collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    /// Values of which a sum in f32 depends on the order.
+    fn value(rank: usize, place: usize) -> f32 {
+        let of = u16::try_from((rank * 7919 + place * 104_729) % 65_521).unwrap();
+        let scale = if (rank + place).is_multiple_of(3) { 1e6 } else { 1e-3 };
+        (f32::from(of) - 30_000.0) * scale
+    }
+
+    #[test]
+    fn sums_are_rounded_once_and_the_same_bits_on_all() {
+        for (n_ranks, n) in [(1, 5), (2, 1), (2, 1000), (3, 1000), (4, 1001), (5, 3), (4, 0)] {
+            let rows = ranks(n_ranks, |mut threads| {
+                let rank = threads.rank;
+                let mut values: Vec<f32> = (0..n).map(|place| value(rank, place)).collect();
+                sum_blocks(&mut threads, &mut values, 64);
+                (values, threads.n_sent)
+            });
+            let expected: Vec<f32> = (0..n)
+                .map(|place| to_f32((0..n_ranks).map(|rank| f64::from(value(rank, place))).sum()))
+                .collect();
+            for (row, n_sent) in &rows {
+                assert_eq!(row, &expected, "{n} values of {n_ranks} ranks");
+                // 2 (N - 1) / N of the row, and what fills the last part of each block
+                let ring = 2 * (n_ranks - 1) * n / n_ranks;
+                let n_blocks = n.div_ceil(64);
+                assert!(
+                    (ring..=ring + 2 * n_ranks * (n_blocks + 1)).contains(n_sent),
+                    "{n_sent}, ring {ring}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_numbers_are_added_in_the_order_of_ranks() {
+        let rows = ranks(3, |mut threads| {
+            let big = [1e300, -1e300, 1.0][threads.rank];
+            let mut values = [big, 1.0];
+            sum_few(&mut threads, &mut values);
+            sum_few(&mut threads, &mut []);
+            values
+        });
+        assert_eq!(rows, [[1.0, 3.0]; 3]);
+    }
+}
