@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use chat_api::ReplicaName;
 use clap::{Parser, value_parser};
 use vlm_model::{DeviceChoice, Precision};
 
@@ -10,9 +11,14 @@ const AFTER_HELP: &str = "\
 Example:
   chat-server --port 8080                      then open the address that it prints
   chat-server --terminal                       the chat for terminals
+  chat-server --host 0.0.0.0 --replica-name a --behind-proxy --drain-delay-s 5 --allow-host ct.example.org
+                                               one of several behind a proxy; docs/SCALING.md has the proxy's side
 
-Exit codes: 0 ended by Ctrl-C or SIGTERM, or by `quit`; 1 data, device or system error; 2 wrong usage. At
-Ctrl-C no more is accepted and answers at hand may end; a second one ends at once.
+At Ctrl-C or SIGTERM `/readyz` says 503, requests are taken for `--drain-delay-s` more, and what was asked is
+answered, within `--drain-timeout-s`. A second one ends at once.
+
+Exit codes: 0 ended by Ctrl-C, SIGTERM or `quit`, and every request was answered; 1 data, device or system
+error, or requests were cut off after `--drain-timeout-s`; 2 wrong usage; a second Ctrl-C ends by a signal.
 
 Research use only, not for diagnosis. Nothing is sent anywhere, uploads live in memory alone.";
 
@@ -30,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 8080)]
     pub(crate) port: u16,
     /// Talk on the terminal instead of serving.
-    #[arg(long, conflicts_with_all = ["host", "port", "token_file", "allow_host"])]
+    #[arg(long, conflicts_with_all = ["host", "port", "token_file", "allow_host", "replica_name", "behind_proxy"])]
     pub(crate) terminal: bool,
     /// A run folder of `run-cascade` [default: the quickstart's checkpoints, which the program carries].
     #[arg(long, value_name = "FOLDER", conflicts_with = "checkpoint")]
@@ -44,6 +50,14 @@ pub(crate) struct Args {
     /// A host name that requests may name beside addresses and localhost; several times for several.
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
+    /// Which of several servers behind a proxy this is: replies that open a study set the cookie `chat-replica`
+    /// to it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) replica_name: Option<ReplicaName>,
+    /// Clients are told apart by the last address in `X-Forwarded-For`; for a server that is reached through a
+    /// proxy alone, which adds it.
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Number type of frozen weights: f32, bf16 or f16.
@@ -81,6 +95,13 @@ pub(crate) struct LimitArgs {
     /// Longest time of an answer, waiting included, in seconds.
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = value_parser!(u64).range(1..=86_400))]
     pub(crate) answer_timeout_s: u64,
+    /// At the end, so many seconds requests are still taken while `/readyz` says 503: longer than a proxy or
+    /// an orchestrator needs to see it.
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = value_parser!(u64).range(..=3600))]
+    pub(crate) drain_delay_s: u64,
+    /// After that, so many seconds for what was asked to be answered [default: --answer-timeout-s and 10].
+    #[arg(long, value_name = "S", value_parser = value_parser!(u64).range(..=90_000))]
+    pub(crate) drain_timeout_s: Option<u64>,
 }
 
 #[cfg(test)]

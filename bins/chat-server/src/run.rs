@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bin_support::{EXIT_OK, data, note};
-use chat_api::{ChatServer, RESEARCH_NOTE, ServerConfig, ServerLimits, serve, terminal_chat};
+use bin_support::{EXIT_ERROR, EXIT_OK, data, note};
+use chat_api::{ChatServer, RESEARCH_NOTE, ServeEnd, ServerConfig, ServerLimits, serve, terminal_chat};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -18,6 +18,8 @@ use crate::model::CascadeModel;
 
 /// Between two looks at whether to end.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// For an answer that ended at the last moment to be sent.
+const SENDING_S: u64 = 10;
 /// More of a token file is not read.
 const MAX_TOKEN_BYTES: u64 = 4096;
 
@@ -51,8 +53,15 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let server = ChatServer::start(model, config)?;
     data(&format!("http://{}", listener.local_addr()?))?;
     note(RESEARCH_NOTE);
-    runtime.block_on(serve(listener, server, stopped(stop)))?;
-    Ok(EXIT_OK)
+    match runtime.block_on(serve(listener, server, stopped(stop)))? {
+        ServeEnd::CutOff { connections } => {
+            note(&format!(
+                "error: {connections} connections were cut off, still busy after `--drain-timeout-s`"
+            ));
+            Ok(EXIT_ERROR)
+        }
+        _ => Ok(EXIT_OK),
+    }
 }
 
 async fn stopped(stop: &AtomicBool) {
@@ -65,6 +74,8 @@ fn config(args: &Args) -> Result<ServerConfig> {
     let mut config = ServerConfig::default();
     config.bearer_token = args.token_file.as_deref().map(token).transpose()?;
     config.allowed_hosts.clone_from(&args.allow_host);
+    config.replica_name.clone_from(&args.replica_name);
+    config.behind_proxy = args.behind_proxy;
     set_limits(&mut config.limits, &args.limits);
     Ok(config)
 }
@@ -78,6 +89,9 @@ fn set_limits(limits: &mut ServerLimits, args: &LimitArgs) {
     limits.max_memory_bytes = args.max_memory_mib << 20;
     limits.study_expiry = Duration::from_secs(args.expiry_s);
     limits.answer_timeout = Duration::from_secs(args.answer_timeout_s);
+    limits.drain_delay = Duration::from_secs(args.drain_delay_s);
+    let patience = args.drain_timeout_s.unwrap_or(args.answer_timeout_s + SENDING_S);
+    limits.drain_timeout = Duration::from_secs(patience);
 }
 
 /// The first line of a token file.

@@ -61,9 +61,33 @@ export async function callJson(path, options) {
   return (await call(path, options)).json();
 }
 
-export function postJson(path, body, signal) {
-  const init = { method: "POST", body: JSON.stringify(body), signal, headers: { "content-type": "application/json" } };
-  return call(path, init);
+/** What `fetch` takes to send JSON. */
+export function jsonPost(body, signal) {
+  return { method: "POST", body: JSON.stringify(body), signal, headers: { "content-type": "application/json" } };
+}
+
+/**
+ * A request about an open study; where the server does not have it any more (it expired, or lay on a server that ended),
+ * it is opened again from where it came, and asked about once more. `path` makes the address of a study's number.
+ */
+export async function callStudy(study, path, optionsOf = () => undefined) {
+  const { id } = study;
+  try {
+    return await call(path(id), optionsOf(id));
+  } catch (error) {
+    if (error.code !== "no_such_study" || !study.give) throw error;
+  }
+  // Another request may have opened it in the meantime; several wait for one.
+  if (study.id === id) await (study.opening ??= openAgain(study));
+  return call(path(study.id), optionsOf(study.id));
+}
+
+async function openAgain(study) {
+  try {
+    study.id = (await study.give()).id;
+  } finally {
+    study.opening = null;
+  }
 }
 
 /** Uploads files without their names; told how far it is. */

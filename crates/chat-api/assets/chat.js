@@ -2,7 +2,7 @@
 
 import { announce, wordsFor } from "./announce.js";
 import { placeWords, plainText, renderAnswer, renderQuestion } from "./answer.js";
-import { postJson } from "./api.js";
+import { callStudy, jsonPost } from "./api.js";
 import { colorOf } from "./colors.js";
 import { saveText } from "./download.js";
 import { boxWords } from "./overlay.js";
@@ -27,7 +27,7 @@ export class Chat {
     if (!viewer.study || this.isBusy || !question.trim()) return;
     const { study, slice } = viewer;
     const number = this.n += 1;
-    const turn = { number, study: study.id, slice, question: question.trim(), answer: "", boxes: [], done: false };
+    const turn = { number, study, slice, question: question.trim(), answer: "", boxes: [], done: false };
     const view = this.show(turn, study);
     this.abort = new AbortController();
     this.refresh();
@@ -56,8 +56,8 @@ export class Chat {
   stopAnswer() { this.abort?.abort(); }
 
   /** What the model is sent: the turns about this slice, its picture with the first. */
-  messages(turn) {
-    const image = { type: "image_url", image_url: { url: `study:${turn.study}/${turn.slice}` } };
+  messages(turn, id) {
+    const image = { type: "image_url", image_url: { url: `study:${id}/${turn.slice}` } };
     const earlier = this.turns.filter((other) => other.study === turn.study && other.slice === turn.slice && !other.forgotten);
     const said = earlier.flatMap((other) => [{ role: "user", content: other.question }, { role: "assistant", content: other.answer }]);
     said.push({ role: "user", content: turn.question });
@@ -66,11 +66,10 @@ export class Chat {
   }
 
   async stream(turn, view) {
-    const body = {
-      messages: this.messages(turn), stream: true, stream_options: { include_usage: true },
-      temperature: Number(byId("temperature").value),
-    };
-    const response = await postJson("/v1/chat/completions", body, this.abort.signal);
+    const temperature = Number(byId("temperature").value);
+    const { signal } = this.abort;
+    const asked = (id) => jsonPost({ messages: this.messages(turn, id), stream: true, stream_options: { include_usage: true }, temperature }, signal);
+    const response = await callStudy(turn.study, () => "/v1/chat/completions", asked);
     let failed = null;
     for await (const { data } of events(response)) {
       if (data === "[DONE]") break;
@@ -120,7 +119,7 @@ export class Chat {
     if (turn.yesNo?.yes_probability != null) {
       view.text.append(` (yes with probability ${turn.yesNo.yes_probability.toFixed(2)})`);
     }
-    if (this.viewer.study?.id === turn.study) this.viewer.addBoxes(turn.slice, `answer-${turn.number}`, turn.boxes);
+    if (this.viewer.study === turn.study) this.viewer.addBoxes(turn.slice, `answer-${turn.number}`, turn.boxes);
     if (turn.boxes.length) view.item.append(this.chips(turn));
     if (plainText(turn.answer) !== turn.answer.trim()) {
       view.item.append(Object.assign(document.createElement("p"), { className: "raw", textContent: turn.answer }));
@@ -162,7 +161,7 @@ export class Chat {
   }
 
   async jump(turn) {
-    if (this.viewer.study?.id !== turn.study) {
+    if (this.viewer.study !== turn.study) {
       announce("That study is not open any more.");
       return;
     }

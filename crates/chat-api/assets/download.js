@@ -1,6 +1,6 @@
 // Things to keep: files made here or fetched with the token.
 
-import { call } from "./api.js";
+import { callStudy } from "./api.js";
 import { colorOf } from "./colors.js";
 import { boxWords } from "./overlay.js";
 
@@ -14,8 +14,8 @@ export function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-export async function saveFrom(path, name) {
-  save(name, await (await call(path)).blob());
+export async function saveFrom(study, path, name) {
+  save(name, await (await callStudy(study, path)).blob());
 }
 
 /** The slice as it is windowed, with its boxes and the note, at twice its size. */

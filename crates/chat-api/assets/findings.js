@@ -15,9 +15,9 @@ export function showFindings(viewer, found) {
   const score = found.tumor_score == null ? "" : `Score for a tumor anywhere: ${found.tumor_score.toFixed(2)}. `;
   byId("findings-score").textContent = `${score}${found.note[0].toUpperCase()}${found.note.slice(1)}.`;
   for (const finding of found.findings) byId("findings-list").append(row(viewer, finding));
-  const id = viewer.study.id;
-  link("findings.json", `/v1/studies/${id}/findings`);
-  for (const name of found.exports) link(name, `/v1/studies/${id}/exports/${name}`);
+  const { study } = viewer;
+  link(study, "findings.json", (id) => `/v1/studies/${id}/findings`);
+  for (const name of found.exports) link(study, name, (id) => `/v1/studies/${id}/exports/${name}`);
 }
 
 function row(viewer, finding) {
@@ -41,9 +41,9 @@ function row(viewer, finding) {
   return item;
 }
 
-function link(name, path) {
+function link(study, name, path) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: `⤓ ${name}` });
   button.setAttribute("aria-label", `Download ${name}`);
-  button.onclick = () => saveFrom(path, name).catch(showProblem);
+  button.onclick = () => saveFrom(study, path, name).catch(showProblem);
   byId("exports").append(button);
 }

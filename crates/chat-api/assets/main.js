@@ -1,7 +1,7 @@
 // Ties the page together.
 
 import { announce, hideProblem, showProblem } from "./announce.js";
-import { call, callJson, upload } from "./api.js";
+import { call, callJson, callStudy, upload } from "./api.js";
 import { Chat } from "./chat.js";
 import { saveImage } from "./download.js";
 import { showFindings } from "./findings.js";
@@ -32,22 +32,33 @@ async function connect() {
 
 const organs = () => model.structures.filter((name) => !/pancrea|tumor/.test(name));
 
-/** Opens a study by what gives it: an upload, or the example. */
-async function open(words, give) {
-  hideProblem();
+/** Does something that takes long, and says so. */
+async function busy(words, work) {
   byId("busy").hidden = false;
   byId("busy-words").textContent = words;
   byId("busy-bar").hidden = true;
   try {
+    return await work();
+  } finally {
+    byId("busy").hidden = true;
+  }
+}
+
+/** Opens a study by what gives it, an upload or the example; that gives it again where the server loses it. */
+async function open(words, give) {
+  hideProblem();
+  try {
     const before = viewer.study;
-    const study = await give();
-    if (before && before.id !== study.id) forget(before);
+    const given = await busy(words, give);
+    const study = before?.id === given.id ? Object.assign(before, given) : given;
+    study.give = () => busy(words, give);
+    if (before && before !== study) forget(before);
     run.reset();
     chat.stopAnswer();
     await viewer.open(study);
     describe(study);
     if (study.has_findings) {
-      const found = await callJson(`/v1/studies/${study.id}/findings`);
+      const found = await (await callStudy(study, (id) => `/v1/studies/${id}/findings`)).json();
       found.slices.forEach((score) => run.slice(score));
       showFindings(viewer, found);
     }
@@ -56,7 +67,6 @@ async function open(words, give) {
   } catch (error) {
     showProblem(error);
   } finally {
-    byId("busy").hidden = true;
     chat.refresh();
     run.refresh();
     run.drawStrip();

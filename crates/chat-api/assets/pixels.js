@@ -1,6 +1,6 @@
 // Slices of a study: fetched once, kept for a while, windowed here.
 
-import { call } from "./api.js";
+import { callStudy } from "./api.js";
 
 const KEPT = 64;
 
@@ -33,12 +33,12 @@ export class Slices {
   }
 
   async fetch(index) {
-    const path = `/v1/studies/${this.study.id}/slices/${index}`;
+    const path = (kind) => (id) => `/v1/studies/${id}/slices/${index}.${kind}`;
     if (!this.study.has_hu) {
-      const bitmap = await createImageBitmap(await (await call(`${path}.png`)).blob());
+      const bitmap = await createImageBitmap(await (await callStudy(this.study, path("png"))).blob());
       return { columns: bitmap.width, rows: bitmap.height, bitmap };
     }
-    const response = await call(`${path}.i16`);
+    const response = await callStudy(this.study, path("i16"));
     const hu = new Int16Array(await response.arrayBuffer());
     return { columns: Number(response.headers.get("x-columns")), rows: Number(response.headers.get("x-rows")), hu };
   }

@@ -1,7 +1,7 @@
 // A whole study: progress, scores along the slices, findings.
 
 import { announce, showProblem } from "./announce.js";
-import { postJson } from "./api.js";
+import { callStudy, jsonPost } from "./api.js";
 import { showFindings } from "./findings.js";
 import { events } from "./sse.js";
 
@@ -39,7 +39,8 @@ export class Run {
     byId("run-words").textContent = "waiting for the model …";
     byId("run-bar").removeAttribute("value");
     try {
-      const response = await postJson(`/v1/studies/${study.id}/run`, { organs: byId("run-organs").checked, anonymize: byId("run-anonymize").checked }, this.abort.signal);
+      const asked = jsonPost({ organs: byId("run-organs").checked, anonymize: byId("run-anonymize").checked }, this.abort.signal);
+      const response = await callStudy(study, (id) => `/v1/studies/${id}/run`, () => asked);
       for await (const { event, data } of events(response)) this.take(event, JSON.parse(data), study);
     } catch (error) {
       if (error.name !== "AbortError") showProblem(error);

@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::budget::ByteBudget;
 use crate::config::ServerConfig;
 use crate::http::{
-    ApiError, Blocking, Metrics, guard_origin, healthz, log_requests, metrics_text, panic_reply, readyz,
-    require_token, security_headers,
+    ApiError, Blocking, Metrics, close_when_draining, guard_origin, healthz, log_requests, metrics_text,
+    panic_reply, readyz, require_token, security_headers,
 };
 use crate::model::{ChatModel, ModelCard};
 use crate::studies::StudyStore;
@@ -137,6 +137,7 @@ impl ChatServer {
                 panic_reply(cause)
             }))
             .layer(from_fn_with_state(Arc::clone(app), guard_origin))
+            .layer(from_fn_with_state(Arc::clone(app), close_when_draining))
             .layer(from_fn_with_state(Arc::clone(app), log_requests))
             .layer(from_fn(security_headers))
             .with_state(Arc::clone(app))

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ct_phantom::{Layout, PhantomSpec};
 
+use crate::replica::ReplicaName;
+
 /// How a server is set up.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -15,6 +17,13 @@ pub struct ServerConfig {
     /// Host names that requests may name beside addresses and `localhost`; a page elsewhere that points a name
     /// of its own at this server is refused. Default none.
     pub allowed_hosts: Vec<String>,
+    /// Which of several servers behind one proxy this is: a reply that opens a study sets
+    /// [`REPLICA_COOKIE`](crate::REPLICA_COOKIE) to it, since the study lies here alone. Default none, and no
+    /// cookie.
+    pub replica_name: Option<ReplicaName>,
+    /// A proxy stands before the server and nobody reaches it otherwise: clients are told apart, for their
+    /// turns, by the last address in `X-Forwarded-For`, which the proxy adds. Default false.
+    pub behind_proxy: bool,
     /// The study that comes with the server. Default a phantom.
     pub example: Option<ExampleStudy>,
     /// Bounds.
@@ -80,7 +89,11 @@ pub struct ServerLimits {
     pub queue_capacity: NonZeroUsize,
     /// Requests of one client that wait for the model. Default 32.
     pub client_queue_capacity: NonZeroUsize,
-    /// Time that a shutdown gives to what is running. Default 10 s.
+    /// At a shutdown, for which requests are still taken while `/readyz` says 503, so that a proxy can see it.
+    /// Default none.
+    pub drain_delay: Duration,
+    /// After that, for what was asked to be answered. Default 310 s: whatever waits or is being answered is over
+    /// after [`answer_timeout`](Self::answer_timeout), and then has to be sent.
     pub drain_timeout: Duration,
 }
 
@@ -91,6 +104,8 @@ impl Default for ServerConfig {
         Self {
             bearer_token: None,
             allowed_hosts: Vec::new(),
+            replica_name: None,
+            behind_proxy: false,
             example: Some(ExampleStudy { spec, patient: 6 }),
             limits: ServerLimits::default(),
         }
@@ -133,7 +148,8 @@ impl Default for ServerLimits {
             max_export_bytes: GIB,
             queue_capacity: count(64),
             client_queue_capacity: count(32),
-            drain_timeout: seconds(10),
+            drain_delay: Duration::ZERO,
+            drain_timeout: seconds(310),
         }
     }
 }

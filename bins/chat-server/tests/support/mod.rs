@@ -50,18 +50,22 @@ impl Server {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Reply::read(&self.try_send(method, path, headers, body).unwrap())
+    }
+
+    fn try_send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             self.address,
             body.len()
         );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
         let mut reply = Vec::new();
-        stream.read_to_end(&mut reply).unwrap();
-        Reply::read(&reply)
+        stream.read_to_end(&mut reply)?;
+        Ok(reply)
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
@@ -74,6 +78,11 @@ impl Server {
 
     pub(crate) fn chat(&self, body: &Value) -> Reply {
         self.post("/v1/chat/completions", body.to_string().as_bytes())
+    }
+
+    /// A chat whose connection may be cut off; what came of its reply.
+    pub(crate) fn try_chat(&self, body: &Value) -> std::io::Result<Vec<u8>> {
+        self.try_send("POST", "/v1/chat/completions", "", body.to_string().as_bytes())
     }
 
     /// Uploads files as a form.
@@ -90,10 +99,20 @@ impl Server {
         self.send("POST", "/v1/studies", "content-type: multipart/form-data; boundary=XX\r\n", &body)
     }
 
-    /// Sends SIGTERM and waits; what the process ended with and what it logged.
-    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Sends SIGTERM and waits; what the process ended with and what it logged.
+    pub(crate) fn end(self) -> (ExitStatus, String) {
+        self.terminate();
+        self.wait()
+    }
+
+    /// Waits for the end; what the process ended with and what it logged.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.process.wait().unwrap();
         let log = self.log.take().unwrap().join().unwrap();
         (status, log)

@@ -67,7 +67,7 @@ pub(crate) async fn chat_completions(
         checked
     });
     let Checked { request, format, stops, user, is_stream, with_usage } = checked.await??;
-    let client = client_key(&parts.extensions, &parts.headers, user.as_deref());
+    let client = client_key(&app.config, &parts.extensions, &parts.headers, user.as_deref());
     let (sender, news) = unbounded_channel();
     let deadline = arrived + limits.answer_timeout;
     let job = ChatJob { request: request.clone(), stops, deadline, news: sender, cancel: Default::default() };

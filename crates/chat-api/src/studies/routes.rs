@@ -16,6 +16,7 @@ use super::upload::read_upload;
 use super::{OpenLimits, StudyError, StudyInfo};
 use crate::app::App;
 use crate::http::{ApiError, ErrorBody};
+use crate::replica::ReplicaName;
 
 type Reply = Result<Response, ApiError>;
 
@@ -38,6 +39,15 @@ fn info(app: &App, entry: &Entry) -> Result<Json<StudyInfo>, ApiError> {
     Ok(Json(StudyInfo::new(entry, app.studies.expiry_s())?))
 }
 
+/// The reply to a study that was opened. It lies on this server alone, which a proxy before several is told.
+fn created(app: &App, entry: &Entry) -> Reply {
+    let mut response = (StatusCode::CREATED, info(app, entry)?).into_response();
+    if let Some(cookie) = app.config.replica_name.as_ref().and_then(ReplicaName::set_cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
 /// Opens a study: DICOM files, a NIfTI file, PNG or JPEG pictures, or zip files with such; as a form with any
 /// number of files, or one file as the body.
 #[utoipa::path(post, path = "/v1/studies", tag = "studies", params(OpenQuery),
@@ -56,7 +66,7 @@ pub(crate) async fn create(
     let (study, share) = opened.await??;
     tracing::info!(kind = study.kind().as_str(), slices = study.n_slices(), "study opened");
     let entry = app.studies.insert(study, share)?;
-    Ok((StatusCode::CREATED, info(&app, &entry)?).into_response())
+    created(&app, &entry)
 }
 
 /// Opens the study that comes with the server.
@@ -69,7 +79,7 @@ pub(crate) async fn create_example(State(app): State<Arc<App>>, Path(id): Path<S
     // One at a time, so that it is made once.
     let _turn = app.making_example.lock().await;
     if let Ok(entry) = app.studies.get(EXAMPLE_ID) {
-        return Ok((StatusCode::CREATED, info(&app, &entry)?).into_response());
+        return created(&app, &entry);
     }
     let Some(example) = app.config.example.clone() else {
         return Err(ApiError::not_found("no_example", "this server has no example study"));
@@ -78,7 +88,7 @@ pub(crate) async fn create_example(State(app): State<Arc<App>>, Path(id): Path<S
     let mut share = app.budget.share();
     share.grow(study.memory_bytes())?;
     let entry = app.studies.insert_example(study, share)?;
-    Ok((StatusCode::CREATED, info(&app, &entry)?).into_response())
+    created(&app, &entry)
 }
 
 /// What a study looks like from outside.

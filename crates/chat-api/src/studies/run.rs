@@ -38,7 +38,7 @@ pub(crate) async fn run(
     request: Request,
 ) -> Result<Response, ApiError> {
     let entry = app.studies.get(&id)?;
-    let client = client_key(request.extensions(), request.headers(), None);
+    let client = client_key(&app.config, request.extensions(), request.headers(), None);
     let bounds = BodyBounds::new(MAX_OPTIONS_BYTES, &app.config.limits);
     let body = read_body(request.into_body(), bounds, &app.budget).await?;
     let options = if body.bytes.is_empty() {

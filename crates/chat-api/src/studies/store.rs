@@ -143,7 +143,8 @@ impl StudyStore {
     pub(crate) fn get(&self, id: &str) -> Result<Arc<Entry>, ApiError> {
         self.sweep();
         let entry = lock(&self.entries).get(id).cloned();
-        let message = "there is no such study; it may have been closed, or forgotten after a while";
+        let message = "there is no such study here: it was closed, forgotten after a while, or lay on a server \
+                       that ended; open it again";
         let entry = entry.ok_or_else(|| ApiError::not_found("no_such_study", message))?;
         entry.touch();
         Ok(entry)
