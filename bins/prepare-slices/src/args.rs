@@ -7,11 +7,19 @@ use ct_slices::dataset::Layout;
 use ct_slices::prepare::Shard;
 use ct_slices::{Organ, Preset};
 
+#[cfg(not(feature = "object-store"))]
 const AFTER_HELP: &str = "\
 Exit codes: 0 done; 1 data or system error; 2 wrong usage; 3 the audit found something;
-130 stopped by Ctrl-C (finished volumes are kept: go on with --resume).
+130 stopped by Ctrl-C (finished work is kept: go on with --resume, a shard with the same command).
 
 Research use only, not for diagnosis. Nothing is sent anywhere.";
+
+#[cfg(feature = "object-store")]
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 data or system error; 2 wrong usage; 3 the audit found something;
+130 stopped by Ctrl-C (finished work is kept: go on with --resume, a shard or a transfer with the same command).
+
+Research use only, not for diagnosis. A network is used by `fetch` and `push` only, for the URL that they are given.";
 
 /// CT studies in; windowed training slices with boxes, an index, splits and an audit out.
 #[derive(Debug, Parser)]
@@ -41,6 +49,12 @@ pub(crate) enum Command {
     Phantom(PhantomArgs),
     /// List the datasets that `run --dataset` knows.
     Datasets(DatasetsArgs),
+    /// Copy studies or prepared folders from object storage, all or one shard's share.
+    #[cfg(feature = "object-store")]
+    Fetch(crate::store::FetchArgs),
+    /// Copy a folder to object storage.
+    #[cfg(feature = "object-store")]
+    Push(crate::store::PushArgs),
 }
 
 /// How to read a study.
@@ -134,7 +148,8 @@ Examples:
   prepare-slices run --images cts --labels masks --label pancreas=1 --out prepared
   prepare-slices run --images dicom-folder --labels mask.nii.gz --label liver=5 --label pancreas=7 --out prepared
 
---shard i/n does a share of the volumes (i from 0 to n-1, or from 1 to n); `merge` joins the shards.")]
+--shard i/n does a share of the volumes (i from 0 to n-1, or from 1 to n) into a folder of its own, and goes on
+with what is there: the same command again does what is missing, or nothing. `merge` joins the shards.")]
 pub(crate) struct RunArgs {
     /// A dataset of the list (see `prepare-slices datasets`).
     #[arg(long, value_name = "NAME", required_unless_present = "images", conflicts_with_all = ["images", "labels", "layout"])]
@@ -188,7 +203,7 @@ pub(crate) struct RunArgs {
     /// Go on where a mask lies elsewhere than its study but has the same shape and axes.
     #[arg(long)]
     pub(crate) ignore_mask_position: bool,
-    /// Do this share of the volumes only.
+    /// Do this share of the volumes only; implies --resume.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Folder to write.
@@ -208,7 +223,12 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  prepare-slices merge shard-1 shard-2 shard-3 shard-4 --out prepared")]
+#[command(after_help = "\
+Example:
+  prepare-slices merge shard-1 shard-2 shard-3 shard-4 --out prepared
+
+Every image is read and held against the hash that its shard wrote. --out is there whole or not at all; the same
+command again finds it complete and changes nothing. --json prints summary.json and, under `merge`, what was checked.")]
 pub(crate) struct MergeArgs {
     /// Folders that `run --shard` wrote.
     #[arg(required = true)]
@@ -219,9 +239,8 @@ pub(crate) struct MergeArgs {
     /// Skip the audit.
     #[arg(long)]
     pub(crate) no_audit: bool,
-    /// Print a JSON summary on stdout.
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
 }
 
 /// Which part of a slice the tumour question shows.

@@ -108,7 +108,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     let options = RunOptions {
         threads: threads(args.work.threads),
         shard: args.shard,
-        resume: args.resume,
+        resume: args.resume || args.shard.is_some(),
         audit: !args.no_audit,
         limits: limits(args.max_mib),
         cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
@@ -136,13 +136,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
     let bar = bin_support::item_bar("studies");
-    let show = |event: Progress<'_>| {
-        if let Progress::Step(step) = event {
-            bar.set_message(step);
-        }
+    let show = |event: Progress<'_>| match event {
+        Progress::Started { n_volumes } => bar.set_length(n_volumes as u64),
+        Progress::VolumeDone { .. } => bar.inc(1),
+        Progress::Step(step) => bar.set_message(step),
+        _ => {}
     };
     let options = RunOptions {
-        threads: 1,
+        threads: threads(args.work.threads),
         shard: None,
         resume: false,
         audit: !args.no_audit,
@@ -150,9 +151,28 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
         cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
         progress: &show,
     };
-    let summary = prepare::merge(&args.shards, &args.out, &options);
+    let merged = prepare::merge(&args.shards, &args.out, &options);
     bar.finish_and_clear();
-    report(&summary.context("the shards were not merged")?, &args.out, args.json)
+    let merged = merged.context("the shards were not merged")?;
+    if args.work.json {
+        let mut whole = serde_json::to_value(&merged.summary).context("cannot print the summary")?;
+        whole["merge"] = json!({
+            "shards": merged.n_shards,
+            "volumes": merged.n_volumes,
+            "images_verified": merged.n_images,
+            "bytes_verified": merged.image_bytes,
+            "unchanged": merged.unchanged,
+        });
+        bin_support::json(&whole)?;
+    }
+    bin_support::note(&format!(
+        "{} shards, {} images ({:.1} MB) as they were written{}",
+        merged.n_shards,
+        merged.n_images,
+        merged.image_bytes as f64 / 1e6,
+        if merged.unchanged { "; the folder was complete and is left as it was" } else { "" }
+    ));
+    report(&merged.summary, &args.out, false)
 }
 
 fn report(summary: &RunSummary, out: &std::path::Path, as_json: bool) -> Result<u8> {

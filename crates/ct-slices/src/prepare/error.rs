@@ -82,6 +82,14 @@ pub enum PrepareError {
         /// What the system said.
         source: io::Error,
     },
+    /// An image of a shard is not the one that was written.
+    #[error("image `{}` {reason}: run its shard again", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        reason: String,
+    },
     /// Shards do not make up one run.
     #[error("shards do not fit together: {0}")]
     Shards(String),

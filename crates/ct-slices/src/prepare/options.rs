@@ -21,7 +21,19 @@ impl Shard {
     /// True if the volume with this number is in the shard.
     #[must_use]
     pub fn holds(self, volume: usize) -> bool {
-        volume % self.count == self.index % self.count
+        volume % self.count == self.number()
+    }
+
+    /// Its number from 0, also where shards were counted from 1.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.index % self.count
+    }
+
+    /// Shards of the run.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.count
     }
 }
 
@@ -79,7 +91,7 @@ pub struct RunOptions<'a> {
     pub threads: usize,
     /// The share of the volumes to do; all of them, and the final steps, if none.
     pub shard: Option<Shard>,
-    /// Go on with what an earlier run left.
+    /// Go on with what an earlier run left. A folder holds one run, or one shard of one.
     pub resume: bool,
     /// Audit the result and write `audit.json` and `audit.txt`.
     pub audit: bool,

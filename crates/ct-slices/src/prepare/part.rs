@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::error::PrepareError;
+use super::shard::part_files;
+use crate::hex::hex;
 use crate::index::IndexRecord;
+use crate::records::png_name;
 
 /// Folder of the parts inside an output folder.
 pub(super) const PARTS_FOLDER: &str = "parts";
@@ -32,8 +36,30 @@ pub(super) struct VolumePart {
     pub(super) stem: String,
     /// One record a slice, in order; `split` and `tasks` are filled in at the end.
     pub(super) records: Vec<IndexRecord>,
+    /// The image files, as they were written.
+    pub(super) images: Vec<PartImage>,
     /// What was noticed.
     pub(super) warnings: Vec<PartWarning>,
+}
+
+/// An image file: what a merge, and a run that goes on, hold it against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartImage {
+    /// Number of the slice; with the volume's stem it gives the file's name.
+    pub(super) slice_index: usize,
+    /// Size of the file.
+    pub(super) bytes: u64,
+    /// Hash of the file.
+    pub(super) sha256: String,
+}
+
+/// The second line of a part file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seal {
+    /// Hash of the first line.
+    sha256: String,
 }
 
 /// A remark about one volume.
@@ -51,14 +77,25 @@ impl VolumePart {
         out.join(PARTS_FOLDER).join(format!("{stem}.json"))
     }
 
-    /// Writes the part whole or not at all.
+    /// Where an image lies, relative to the output folder.
+    pub(super) fn image_path(&self, image: &PartImage) -> String {
+        format!("{SLICES_FOLDER}/{}", png_name(&self.stem, image.slice_index))
+    }
+
+    /// Writes the part whole or not at all: its JSON on one line, and the hash of that line on a second,
+    /// so that a changed number is as plain as a cut file.
     pub(super) fn write(&self, out: &Path) -> Result<(), PrepareError> {
         let path = Self::path(out, &self.stem);
-        let json = serde_json::to_vec(self).map_err(|error| PrepareError::Output {
+        let unwritable = |error| PrepareError::Output {
             path: path.clone(),
             reason: format!("cannot be written: {error}"),
-        })?;
-        Ok(ct_volume::write_atomic(&path, &json)?)
+        };
+        let mut lines = serde_json::to_vec(self).map_err(unwritable)?;
+        let seal = serde_json::to_vec(&Seal { sha256: hex(&Sha256::digest(&lines)) }).map_err(unwritable)?;
+        for bytes in [b"\n", seal.as_slice(), b"\n"] {
+            lines.extend_from_slice(bytes);
+        }
+        Ok(ct_volume::write_atomic(&path, &lines)?)
     }
 
     /// Reads a part; `None` if there is none.
@@ -73,20 +110,41 @@ impl VolumePart {
             return Err(unusable(format!("is {} bytes, too large for a part", metadata.len())));
         }
         let bytes = fs_err::read(path).map_err(PrepareError::io(path))?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| unusable(format!("is not a part: {e}")))
+        let mut lines = bytes.split(|&b| b == b'\n');
+        let (json, seal) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let seal: Seal = serde_json::from_slice(seal)
+            .map_err(|e| unusable(format!("is damaged, or of another version of this program: {e}")))?;
+        if seal.sha256 != hex(&Sha256::digest(json)) {
+            return Err(unusable("is damaged: its hash is not the one that was written".to_owned()));
+        }
+        let part: Self = serde_json::from_slice(json).map_err(|e| unusable(format!("is not a part: {e}")))?;
+        part.check().map_err(unusable)?;
+        Ok(Some(part))
+    }
+
+    /// Checks what others rely on: names that stay in the folder, and records that tell of the images.
+    fn check(&self) -> Result<(), String> {
+        if self.position >= self.n_volumes {
+            return Err(format!("is volume {} of {}", self.position, self.n_volumes));
+        }
+        let named = self.records.iter().enumerate().filter(|(_, r)| r.image.is_some());
+        let mut images = self.images.iter();
+        for (slice_index, record) in named {
+            let image = images.next().filter(|image| image.slice_index == slice_index);
+            if image.map(|image| self.image_path(image)) != record.image {
+                return Err(format!("tells of no file for the image of slice {slice_index}"));
+            }
+            record.check().map_err(|problem| format!("slice {slice_index}: {problem}"))?;
+        }
+        match images.next() {
+            Some(image) => Err(format!("tells of an image of slice {}, which has none", image.slice_index)),
+            None => Ok(()),
+        }
     }
 
     /// All parts of an output folder, sorted by file name.
     pub(super) fn read_all(out: &Path) -> Result<Vec<Self>, PrepareError> {
-        let folder = out.join(PARTS_FOLDER);
-        let mut paths = Vec::new();
-        for entry in fs_err::read_dir(&folder).map_err(PrepareError::io(&folder))? {
-            let path = entry.map_err(PrepareError::io(&folder))?.path();
-            if path.extension().is_some_and(|e| e == "json") {
-                paths.push(path);
-            }
-        }
-        paths.sort_unstable();
+        let paths = part_files(out)?;
         let mut parts = Vec::with_capacity(paths.len());
         for path in paths {
             parts.extend(Self::read(&path)?);

@@ -13,10 +13,10 @@ use super::finish::{RunSummary, SUMMARY_FILE, finish, remove_parts};
 use super::images_csv;
 use super::options::{Progress, RunOptions};
 use super::part::{PARTS_FOLDER, SLICES_FOLDER, VolumePart};
+use super::shard;
 use super::source_hash::sha256_of_path;
-use super::volume::{VolumeJob, hash_pixels, middle_slice};
+use super::volume::VolumeJob;
 use crate::dataset::{Dataset, Discovery, Layout, Study, discover};
-use crate::pixels::{PngLimits, decode_png};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ pub fn run(
     if let Some(done) = prepare_folder(out, &config_sha256, options)? {
         return Ok(RunOutcome::Complete(Box::new(done)));
     }
+    shard::claim(out, options.shard, &config_sha256, studies.len())?;
     config.write(out)?;
     let job = VolumeJob {
         config: &config,
@@ -88,6 +89,7 @@ pub fn run(
     let parts = first_error(parts)?;
     let n_images = parts.iter().flat_map(|p| &p.records).filter(|r| r.image.is_some()).count();
     if options.shard.is_some() {
+        shard::remove_leftovers(out, &parts)?;
         return Ok(RunOutcome::Shard { n_volumes: parts.len(), n_images });
     }
     let summary = finish(parts, &config, out, options)?;
@@ -149,7 +151,7 @@ fn one_volume(job: &VolumeJob<'_>, position: usize, study: &Study) -> Result<Vol
 }
 
 /// A part of an earlier run that still holds: same configuration, same source files, and every
-/// image decodes to the pixels that were recorded.
+/// image file is the one that was written.
 fn usable_part(
     job: &VolumeJob<'_>,
     position: usize,
@@ -165,15 +167,8 @@ fn usable_part(
     let fresh = placed
         && sources.0 == Some(sha256_of_path(study.image.path())?.as_str())
         && sources.1 == Some(sha256_of_path(&study.mask)?.as_str())
-        && part.records.iter().all(|r| image_is_intact(job, r));
+        && part.images.iter().all(|image| shard::is_intact(&job.out.join(part.image_path(image)), image));
     Ok(fresh.then_some(part))
-}
-
-fn image_is_intact(job: &VolumeJob<'_>, record: &crate::index::IndexRecord) -> bool {
-    let (Some(image), Some(expected)) = (&record.image, &record.pixels_sha256) else { return true };
-    let Ok(bytes) = fs_err::read(job.out.join(image)) else { return false };
-    let Ok(decoded) = decode_png(&bytes, &PngLimits::default()) else { return false };
-    hash_pixels(&middle_slice(decoded)) == *expected
 }
 
 /// Makes the folder ready; gives the summary if the very same run is complete already.
@@ -198,12 +193,11 @@ fn prepare_folder(
         };
     }
     let parts = out.join(PARTS_FOLDER);
-    let shared_by_shards = options.shard.is_some() && parts.is_dir();
     let mut is_empty = true;
     for entry in fs_err::read_dir(out).map_err(PrepareError::io(out))? {
         is_empty &= is_lock(&entry.map_err(PrepareError::io(out))?.file_name());
     }
-    if !is_empty && !options.resume && !shared_by_shards {
+    if !is_empty && !options.resume {
         return Err(in_the_way("is not empty: give --resume to go on with it, or choose another folder"));
     }
     if !is_empty && options.resume && !parts.is_dir() {

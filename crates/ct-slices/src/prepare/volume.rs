@@ -1,7 +1,7 @@
 //! One volume: mask to records, selected slices to images.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::config::PrepareConfig;
 use super::error::PrepareError;
 use super::options::RunOptions;
-use super::part::{PartWarning, SLICES_FOLDER, VolumePart};
+use super::part::{PartImage, PartWarning, SLICES_FOLDER, VolumePart};
 use super::planes::{Planes, label_view, oriented, read_options};
 use super::source_hash::sha256_of_path;
 use crate::annotate::{VolumeAnnotation, annotate_volume};
@@ -62,6 +62,7 @@ impl VolumeJob<'_> {
             record.mask_sha256 = Some(mask_sha256.clone());
         }
         let wanted = self.slices_to_write(&records);
+        let mut images = Vec::new();
         if !wanted.is_empty() {
             let planes = match planes.take() {
                 Some(planes) => planes,
@@ -75,7 +76,7 @@ impl VolumeJob<'_> {
             if let Some(check) = check_plane {
                 warnings.extend(self.check_mask_hu(&planes, &check)?);
             }
-            self.write_images(study, &planes, &wanted, &mut records, &mut warnings)?;
+            images = self.write_images(study, &planes, &wanted, &mut records, &mut warnings)?;
             if let Ok(mut spares) = self.spares.lock() {
                 spares.push(planes.into_spare());
             }
@@ -89,6 +90,7 @@ impl VolumeJob<'_> {
             record_name: study.record_name.clone(),
             stem: study.stem.clone(),
             records,
+            images,
             warnings,
         };
         part.write(self.out)?;
@@ -105,6 +107,9 @@ impl VolumeJob<'_> {
             .map_err(|source| PrepareError::Annotate { study: study.stem.clone(), source })?;
         let mut warnings: Vec<PartWarning> =
             labels.warnings().iter().map(|w| part_warning(&w.code.to_string(), w.message.clone())).collect();
+        if let Some(text) = outside_map(&annotation.labels_outside_map) {
+            warnings.push(part_warning("labels-outside-map", text));
+        }
         for (organ, maxima) in &annotation.maxima {
             if maxima.pixels == 0 && *organ != Organ::Tumor {
                 warnings.push(part_warning("organ-absent", format!("the mask holds no {organ}")));
@@ -187,10 +192,11 @@ impl VolumeJob<'_> {
         wanted: &BTreeSet<usize>,
         records: &mut [IndexRecord],
         warnings: &mut Vec<PartWarning>,
-    ) -> Result<(), PrepareError> {
+    ) -> Result<Vec<PartImage>, PrepareError> {
         let writer = SliceWriter::new(self.config)?;
         let folder = self.out.join(SLICES_FOLDER);
         let mut missing = 0_usize;
+        let mut images = Vec::with_capacity(wanted.len());
         for &slice_index in wanted {
             if self.options.cancel.load(Ordering::Relaxed) {
                 return Err(PrepareError::Cancelled);
@@ -205,12 +211,17 @@ impl VolumeJob<'_> {
             let record = &mut records[slice_index];
             record.image = Some(format!("{SLICES_FOLDER}/{name}"));
             record.pixels_sha256 = Some(pixels_sha256);
+            images.push(PartImage {
+                slice_index,
+                bytes: png.len() as u64,
+                sha256: hex(&Sha256::digest(&png)),
+            });
         }
         if missing > 0 {
             warnings
                 .push(part_warning("missing-dicom-file", format!("{missing} slices have no file 1-NNN.dcm")));
         }
-        Ok(())
+        Ok(images)
     }
 
     /// Median HU inside the pancreas of its largest slice, against what tissue can have (SPEC D1).
@@ -261,6 +272,17 @@ fn fullest_slice(annotation: &VolumeAnnotation) -> Option<usize> {
         |slice: &crate::annotate::SliceAnnotation| slice.organs.get(&Organ::Pancreas).map_or(0, |o| o.pixels);
     let fullest = annotation.slices.iter().max_by_key(|slice| pixels(slice))?;
     (pixels(fullest) > 0).then_some(fullest.slice_index)
+}
+
+/// What to say of labels that the label map does not name: another data set's map may be meant.
+fn outside_map(voxels: &BTreeMap<u16, u64>) -> Option<String> {
+    const SHOWN: usize = 8;
+    let all: u64 = voxels.values().sum();
+    let first: Vec<String> = voxels.keys().take(SHOWN).map(ToString::to_string).collect();
+    let more = if voxels.len() > SHOWN { ", …" } else { "" };
+    (all > 0).then(|| {
+        format!("{all} voxels have labels that the label map gives to no organ: {}{more}", first.join(", "))
+    })
 }
 
 fn part_warning(code: &str, message: String) -> PartWarning {
