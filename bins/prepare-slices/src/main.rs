@@ -8,6 +8,8 @@ mod inspect;
 mod phantom;
 mod run;
 mod slice;
+#[cfg(feature = "object-store")]
+mod store;
 
 use std::process::ExitCode;
 
@@ -31,5 +33,9 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Phantom(args) => phantom::run(args),
         Command::Datasets(args) => inspect::datasets(args),
+        #[cfg(feature = "object-store")]
+        Command::Fetch(args) => store::fetch(args),
+        #[cfg(feature = "object-store")]
+        Command::Push(args) => store::push(args),
     })
 }

@@ -41,9 +41,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nano-pretrain", &["ct-phantom", "ct-slices", "vlm-infer", "vlm-model", "vlm-prompt", "vlm-train"]),
     ("chat-api", &["ct-phantom", "ct-slices", "ct-volume", "vlm-prompt"]),
     ("bin-support", &[]),
+    ("dataset-store", &[]),
     ("mpi-ranks", &["vlm-train"]),
     ("stage-cli", &["bin-support", "cascade", "ct-slices", "mpi-ranks", "vlm-model", "vlm-train"]),
-    ("prepare-slices", &["bin-support", "ct-phantom", "ct-slices", "ct-volume"]),
+    ("prepare-slices", &["bin-support", "ct-phantom", "ct-slices", "ct-volume", "dataset-store"]),
     ("model-tool", &["bin-support", "vlm-infer", "vlm-model", "vlm-prompt", "vlm-verify"]),
     ("detect-pancreas", &["cascade", "stage-cli"]),
     ("classify-tumor", &["cascade", "stage-cli"]),
@@ -116,8 +117,12 @@ const NEVER: &[(&[&str], &[&str])] = &[
     (&["vlm-model"], &["tokenizers"]),
 ];
 
-/// What no crate of the workspace reaches: clients of a network.
-const NEVER_BY_ANY: &[&str] = &["reqwest", "ureq", "hyper-rustls", "hyper-tls", "hickory-resolver"];
+/// What no crate of the workspace reaches as it is built by default: clients of a network.
+const NEVER_BY_ANY: &[&str] =
+    &["reqwest", "ureq", "hyper-rustls", "hyper-tls", "hickory-resolver", "object_store", "rustls"];
+/// The one feature that reaches some of them, and the crates that it does so for.
+const CLIENT_FEATURE: &str = "prepare-slices/object-store";
+const WITH_CLIENT: &[&str] = &["dataset-store", "prepare-slices"];
 /// What the chat, and the suite that attacks it, alone reach: a server.
 const ONLY_BY_CHAT: &[&str] = &["hyper", "axum"];
 
@@ -156,6 +161,44 @@ fn crates_depend_only_along_the_arrows() {
         for crate_name in banned {
             assert!(!names.contains(*crate_name), "{roots:?} must not reach {crate_name}");
         }
+    }
+}
+
+#[test]
+fn one_feature_reaches_a_network_client_for_two_crates() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        // Crates of the feature may not be there yet.
+        .other_options(
+            ["--locked", "--filter-platform", &host(), "--features", CLIENT_FEATURE].map(str::to_owned),
+        )
+        .exec()
+        .expect("cargo metadata of the workspace with the feature");
+    for name in WITH_CLIENT {
+        let names = reached(&metadata, &[name]);
+        assert!(names.contains("object_store") && names.contains("reqwest"), "{name} has the client");
+        // Nothing that needs more than the C compiler, and no second implementation of cryptography.
+        for banned in ["aws-lc-sys", "openssl-sys", "native-tls"] {
+            assert!(!names.contains(banned), "{name} must not reach {banned}");
+        }
+    }
+    for (name, _) in ARROWS.iter().filter(|(name, _)| !WITH_CLIENT.contains(name)) {
+        let names = reached(&metadata, &[name]);
+        for banned in NEVER_BY_ANY {
+            assert!(!names.contains(*banned), "{name} must not reach {banned}");
+        }
+    }
+    // No other feature of the workspace leads there.
+    for package in metadata.workspace_packages() {
+        let name = package.name.as_str();
+        let leads = |feature: &String| feature.contains("dataset-store") || feature.contains("object_store");
+        let features = package.features.iter().filter(|(_, on)| on.iter().any(leads)).map(|(name, _)| name);
+        let expected: &[&str] = match name {
+            "prepare-slices" => &["object-store"],
+            "dataset-store" => &["client"],
+            _ => &[],
+        };
+        assert_eq!(features.collect::<Vec<_>>(), expected, "{name}");
     }
 }
 
