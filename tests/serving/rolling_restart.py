@@ -217,6 +217,35 @@ class Test:
             raise Failed(f"{status} of an upload")
         return f"study:{json.loads(reply)['id']}/0"
 
+    async def leave(self):
+        """Clients that go away while they wait; the proxy must tell the servers, or the model works for nobody."""
+        body = json.dumps(question(0)).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n"
+        lines = [await asyncio.open_connection("127.0.0.1", self.ports["proxy"]) for _ in range(24)]
+        for _, writer in lines:
+            writer.write(head.encode() + body)
+        await asyncio.sleep(0.1)
+        for _, writer in lines:
+            writer.close()
+        while True:
+            numbers = collections.Counter()
+            for replica in self.replicas:
+                _, _, text = await Client(replica.port).ask("GET", "/metrics")
+                for line in text.decode().splitlines():
+                    if line.startswith(("chat_cancelled_total", "chat_queue_depth", "chat_active_requests")):
+                        numbers[line.split()[0]] += float(line.split()[1])
+            if numbers["chat_queue_depth"] == numbers["chat_active_requests"] == 0:
+                break
+            await asyncio.sleep(0.05)
+        self.counts["left"] = int(numbers["chat_cancelled_total"])
+        # What was answered before its client left is none of the answers that are counted below.
+        self.counts["replied"] += self.made() - self.counts["replied"]
+
+    def made(self):
+        """Answers that servers began: each has a line in a log."""
+        lines = "".join(replica.log.read_text() for replica in self.replicas)
+        return len(re.findall(r'route="/v1/chat/completions" status=200', lines))
+
     async def chat(self, n):
         """Asks until the end; half of the clients keep their connection."""
         client = Client(self.ports["proxy"], f"chat-{n}", keeps=n % 2 == 0)
@@ -282,6 +311,10 @@ class Test:
             await asyncio.sleep(0.5)
             assert proxy.returncode is None, "the proxy ended"
             await self.both_up()
+            for _ in range(10):
+                # None was waiting if the servers were too quick or too slow.
+                if not self.counts["left"]:
+                    await self.leave()
             start = time.perf_counter()
             clients = [self.chat(n) for n in range(options.chats)] + [self.study(n) for n in range(options.studies)]
             await asyncio.gather(self.roll(), *clients)
@@ -295,13 +328,13 @@ class Test:
 
     def report(self, seconds):
         logs = "".join(replica.log.read_text() for replica in self.replicas)
-        # A line a request that reached a server.
-        made = len(re.findall(r'route="/v1/chat/completions" status=200', logs))
+        made = self.made()
         ordered = sorted(self.seconds)
         figures = {
             "chats": options.chats, "restarts": len(self.restarts), "seconds": round(seconds, 1),
             "answers": self.counts["answers"], "study_answers": self.counts["study answers"],
             "uploaded_again": self.counts["uploaded again"], "full_queue_429": self.counts["429"],
+            "left_and_given_up_of_24": self.counts["left"],
             "failed": sum(self.failures.values()), "failures": dict(self.failures),
             "made_by_servers": made, "taken_by_clients": self.counts["replied"],
             "median_s": round(ordered[len(ordered) // 2], 2), "slowest_s": round(ordered[-1], 2),
@@ -309,7 +342,7 @@ class Test:
             "panics_or_cut_off": len(re.findall("panicked|cut off", logs)),
         }
         for name, value in figures.items():
-            print(f"{name.replace('_', ' '):20} {value}", file=sys.stderr if options.json else sys.stdout)
+            print(f"{name.replace('_', ' '):24} {value}", file=sys.stderr if options.json else sys.stdout)
         if options.json:
             print(json.dumps(figures | {"each": self.restarts}, indent=2))
         if options.kill:
@@ -318,6 +351,7 @@ class Test:
         return (
             figures["failed"] == 0
             and made == self.counts["replied"]
+            and figures["left_and_given_up_of_24"] > 0
             and figures["panics_or_cut_off"] == 0
             and figures["answers"] > options.chats * len(self.restarts)
             and figures["uploaded_again"] <= options.studies * len(self.restarts)

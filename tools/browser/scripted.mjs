@@ -200,6 +200,45 @@ await run(binary, ["--token-ms", "15"], async ({ page, address, problems, test, 
       await shot("8-real");
     });
   } else console.log("skipped: a real DICOM series opens (no shared data)");
+  await test("a study that the server lost is uploaded again, without a word", async () => {
+    await page.setInputFiles("#file-input", join(samples, "study.nii.gz"));
+    await facts("NIfTI: 128 × 128 px, 24 slices");
+    const known = problems.length;
+    const ids = () => page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name.match(/studies\/([0-9a-f]{32})\/slices/)?.[1]).filter(Boolean));
+    const lose = async () => {
+      const id = (await ids()).pop();
+      assert.equal(await page.evaluate(async (path) => (await fetch(path, { method: "DELETE" })).status, `/v1/studies/${id}`), 204);
+      return id;
+    };
+    const lost = await lose();
+    await page.getByRole("button", { name: "Where is the pancreas?" }).click();
+    await answered();
+    assert.match(await lastAnswer.textContent(), /pancreas 87 %/);
+    // With the question before it, about the same slice.
+    await page.getByRole("button", { name: "Is there a tumor?" }).click();
+    await answered();
+    assert.match(await lastAnswer.textContent(), /yes/);
+    /** A slice that was not looked at comes from the study's new number. */
+    const fetches = async (slice) => {
+      await page.evaluate(() => performance.clearResourceTimings());
+      await page.locator("#slice").fill(`${slice}`);
+      await page.waitForFunction((n) => performance.getEntriesByType("resource").some(({ name }) => name.endsWith(`slices/${n}.i16`)), slice);
+    };
+    await fetches(2);
+    assert.notEqual((await ids()).pop(), lost);
+    await lose();
+    await page.click("#run-start");
+    await page.locator("#findings-list button").first().waitFor();
+    await fetches(22);
+    await lose();
+    await page.getByRole("button", { name: "Download boxes.csv" }).click();
+    await page.locator("#problem").waitFor();
+    assert.match(await words("problem-words"), /look at the whole study again/);
+    await page.click("#problem-close");
+    // The browser itself notes the refused requests; nothing else may be there.
+    const more = problems.splice(known);
+    assert.ok(more.every((text) => text.includes("404")), more.join());
+  });
   await test("the example study opens", async () => {
     await page.locator("#open-example").click();
     await facts("Example (synthetic): 256 × 256 px, 40 slices");
