@@ -9,6 +9,7 @@ use clap::Args;
 use ct_slices::dataset::{Dataset, DatasetError, discover};
 use ct_slices::prepare::Shard;
 use dataset_store::{RemoteFile, Store, StoreOptions, Transfer, TransferEvent, TransferReport, outline};
+use run_folder::{RunLock, remove_partial_below};
 use serde_json::json;
 
 use crate::inspect::dataset_list;
@@ -83,7 +84,9 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<u8> {
     let store = open(&args.url, &args.store)?;
     let report = transfer("fetching", args.store.json, "fetched", |transfer| {
         let files = store.list(transfer)?.files;
-        fs_err::create_dir_all(&args.folder)?;
+        let _lock = RunLock::take(&args.folder)?;
+        // What a fetch that was killed left.
+        remove_partial_below(&args.folder)?;
         let files = match (args.shard, dataset(args)?) {
             (Some(shard), Some(dataset)) => {
                 // Needed to tell the studies; small.

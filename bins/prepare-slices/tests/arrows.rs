@@ -44,7 +44,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dataset-store", &[]),
     ("mpi-ranks", &["vlm-train"]),
     ("stage-cli", &["bin-support", "cascade", "ct-slices", "mpi-ranks", "vlm-model", "vlm-train"]),
-    ("prepare-slices", &["bin-support", "ct-phantom", "ct-slices", "ct-volume", "dataset-store"]),
+    (
+        "prepare-slices",
+        &["bin-support", "ct-phantom", "ct-slices", "ct-volume", "dataset-store", "run-folder"],
+    ),
     ("model-tool", &["bin-support", "vlm-infer", "vlm-model", "vlm-prompt", "vlm-verify"]),
     ("detect-pancreas", &["cascade", "stage-cli"]),
     ("classify-tumor", &["cascade", "stage-cli"]),

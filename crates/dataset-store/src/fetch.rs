@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use object_store::{GetOptions, ObjectStore};
 
 use crate::error::StoreError;
 use crate::keys;
 use crate::local::{self, Incoming};
 use crate::store::{RemoteFile, Store};
-use crate::transfer::{Transfer, TransferEvent, TransferReport};
+use crate::transfer::{Transfer, TransferEvent, TransferReport, run_all};
 
 /// How often a file is fetched whole again where it arrives damaged or breaks off for longer than a request is retried.
 const N_TRIES: usize = 3;
@@ -38,16 +38,17 @@ impl Store {
         };
         (transfer.progress)(TransferEvent::Started { n_files: report.n_files, n_bytes: report.n_bytes });
         let work = async {
-            let mut done = stream::iter(files)
-                .map(|file| async move { Ok((file.n_bytes, self.fetch_file(file, folder, transfer).await?)) })
-                .buffer_unordered(self.options.n_parallel);
-            while let Some((n_bytes, was_there)) = done.try_next().await? {
+            let each = files.iter().map(|file| async move {
+                Ok((file.n_bytes, self.fetch_file(file, folder, transfer).await?))
+            });
+            run_all(each, self.options.n_parallel, |(n_bytes, was_there)| {
                 (transfer.progress)(TransferEvent::FileDone);
                 if was_there {
                     report.n_files_kept += 1;
                     report.n_bytes_kept += n_bytes;
                 }
-            }
+            })
+            .await?;
             Ok(report)
         };
         self.runtime.block_on(transfer.until_cancelled(work))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use object_store::{
     Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
     PutPayload, WriteMultipart,
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::local::{self, LocalFile};
 use crate::store::{Listing, RemoteFile, Store};
 use crate::sums::{self, SUMS_FILE, Sums};
-use crate::transfer::{Transfer, TransferEvent, TransferReport};
+use crate::transfer::{Transfer, TransferEvent, TransferReport, run_all};
 
 /// Files above this are sent in parts of this size, or larger ones where a store's 10,000 parts would not do.
 const PART_BYTES: u64 = 8 << 20;
@@ -77,23 +77,20 @@ impl Store {
         let there: BTreeMap<&str, &RemoteFile> = before.files.iter().map(|f| (f.path.as_str(), f)).collect();
         let there = &there;
         let mut sums = Sums::new();
-        {
-            let mut done = stream::iter(files)
-                .map(|file| async move {
-                    let earlier = there.get(file.path.as_str()).copied();
-                    let (sha256, kept) = self.push_file(file, earlier, replace, transfer).await?;
-                    Ok::<_, StoreError>((file, sha256, kept))
-                })
-                .buffer_unordered(self.options.n_parallel);
-            while let Some((file, sha256, kept)) = done.try_next().await? {
-                (transfer.progress)(TransferEvent::FileDone);
-                if kept {
-                    report.n_files_kept += 1;
-                    report.n_bytes_kept += file.n_bytes;
-                }
-                sums.insert(file.path.clone(), sha256);
+        let each = files.iter().map(|file| async move {
+            let earlier = there.get(file.path.as_str()).copied();
+            let (sha256, kept) = self.push_file(file, earlier, replace, transfer).await?;
+            Ok((file, sha256, kept))
+        });
+        run_all(each, self.options.n_parallel, |(file, sha256, kept)| {
+            (transfer.progress)(TransferEvent::FileDone);
+            if kept {
+                report.n_files_kept += 1;
+                report.n_bytes_kept += file.n_bytes;
             }
-        }
+            sums.insert(file.path.clone(), sha256);
+        })
+        .await?;
         if before.has_sums && report.n_files_kept == report.n_files && report.n_files_removed == 0 {
             return Ok(report);
         }

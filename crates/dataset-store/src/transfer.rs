@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
+
 use crate::error::StoreError;
 
 /// How often a waiting transfer looks at the flag.
@@ -66,6 +68,34 @@ impl Transfer<'_> {
             () = stopped => Err(StoreError::Cancelled),
         }
     }
+}
+
+/// Runs the files of a transfer, a few at once, and hands over what each gave. After the first error no file is begun;
+/// those under way come to their end, so that none is left half behind the caller's back. Gives the first error.
+pub(crate) async fn run_all<F, T>(
+    files: impl Iterator<Item = F>,
+    n_parallel: usize,
+    mut done: impl FnMut(T),
+) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let failed = &AtomicBool::new(false);
+    let guarded = files.map(|file| async move {
+        if failed.load(Ordering::Relaxed) { Err(StoreError::Cancelled) } else { file.await }
+    });
+    let mut running = stream::iter(guarded).buffer_unordered(n_parallel);
+    let mut first = Ok(());
+    while let Some(result) = running.next().await {
+        match result {
+            Ok(value) => done(value),
+            Err(error) => {
+                failed.store(true, Ordering::Relaxed);
+                first = first.and(Err(error));
+            }
+        }
+    }
+    first
 }
 
 /// What a transfer did.

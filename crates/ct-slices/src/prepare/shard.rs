@@ -108,9 +108,8 @@ pub(super) fn claim(
     Ok(ct_volume::write_atomic(&path, &json)?)
 }
 
-/// Removes what a shard's folder holds beside its parts and their images: of studies that were moved
-/// to another shard by one that came or went, or images that a killed run wrote for a part that it did not finish and that another
-/// source no longer has.
+/// Removes what a shard's folder holds beside its parts and their images: what belongs to studies that are another
+/// shard's since one came or went, and images of a killed run that the finished part has not.
 pub(super) fn remove_leftovers(out: &Path, parts: &[VolumePart]) -> Result<(), PrepareError> {
     let kept: BTreeSet<PathBuf> = parts
         .iter()
