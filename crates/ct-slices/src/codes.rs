@@ -16,7 +16,7 @@ impl PixelError {
             Self::Crop { .. } => "crop-outside",
             Self::Limit { .. } => "limit",
             Self::Truncated { .. } => "png-truncated",
-            Self::Decode(_) => "png-damaged",
+            Self::Palette { .. } | Self::Decode(_) => "png-damaged",
             Self::Encode(_) => "png-not-written",
         }
     }

@@ -111,7 +111,7 @@ const MAX_DEFLATE_RATIO: u64 = 1032;
 /// # Errors
 /// [`PixelError::Limit`] if a side or the decoded size is above its limit, and
 /// [`PixelError::Truncated`] if the file is too short for its pixels, both before memory is taken;
-/// [`PixelError::Decode`] for everything else that is wrong with the file.
+/// [`PixelError::Palette`]; [`PixelError::Decode`] for everything else that is wrong with the file.
 pub fn decode_png(bytes: &[u8], limits: &PngLimits) -> Result<DecodedImage, PixelError> {
     let max_bytes = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: max_bytes });
@@ -137,6 +137,12 @@ pub fn decode_png(bytes: &[u8], limits: &PngLimits) -> Result<DecodedImage, Pixe
     }
 
     let mut reader = decoder.read_info().map_err(PixelError::Decode)?;
+    // The decoder takes colors by threes and panics where the last one is not whole.
+    if let Some(palette) = &reader.info().palette
+        && (palette.is_empty() || palette.len() > 3 * 256 || !palette.len().is_multiple_of(3))
+    {
+        return Err(PixelError::Palette { bytes: palette.len() });
+    }
     let size = reader.output_buffer_size().unwrap_or(usize::MAX);
     PngLimits::check("size in bytes", size as u64, limits.max_bytes)?;
     let mut pixels = vec![0; size];

@@ -70,6 +70,12 @@ pub enum PixelError {
         /// Rows promised.
         height_px: u32,
     },
+    /// A PNG palette that is no list of colors.
+    #[error("PNG palette has {bytes} bytes, expected 3 for each of 1 to 256 colors")]
+    Palette {
+        /// Its length.
+        bytes: usize,
+    },
     /// Not a usable PNG.
     #[error("cannot decode PNG")]
     Decode(#[source] png::DecodingError),
