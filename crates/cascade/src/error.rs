@@ -178,7 +178,7 @@ impl CascadeError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Toml { .. } => "config-toml",
-            Self::Setting { .. } => "config-setting",
+            Self::Setting { .. } | Self::Train(vlm_train::TrainError::Setting { .. }) => "config-setting",
             Self::Io { .. } => "read",
             Self::Index(source) => source.code(),
             Self::Volume(source) => source.code(),
