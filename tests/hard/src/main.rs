@@ -29,6 +29,9 @@ enum Command {
     Faults(faults::FaultOptions),
     /// Everything
     All(AllOptions),
+    /// One part of a format, as `inputs` runs it in a process of its own
+    #[command(hide = true)]
+    InputPart(inputs::ChildOptions),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     run_main(|| {
         let rows = match &cli.command {
+            Command::InputPart(options) => {
+                bin_support::json(&inputs::run_child(options)?)?;
+                return Ok(EXIT_OK);
+            }
             Command::Inputs(options) => inputs::run(options)?,
             Command::Faults(options) => faults::run(options)?,
             Command::All(options) => {
