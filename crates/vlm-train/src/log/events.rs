@@ -106,9 +106,11 @@ impl EventFile {
     }
 }
 
+/// Negative before 1970, where clocks without a battery may stand. Not zero: protobuf leaves zeros out, and the size of
+/// the file, which is part of checkpoints, must not tell the time.
 fn now() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0.0, |time| time.as_secs_f64())
+    since.map_or_else(|before| -before.duration().as_secs_f64(), |time| time.as_secs_f64())
 }
 
 fn frame(data: &[u8]) -> Vec<u8> {
