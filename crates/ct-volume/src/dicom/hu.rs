@@ -94,7 +94,15 @@ impl HuMap {
                         expected: "another number than 0",
                     });
                 }
-                map.rescales.push(Rescale::Linear { slope, intercept });
+                let rescale = Rescale::Linear { slope, intercept };
+                if rescale.largest(format) > f64::from(f32::MAX) {
+                    return Err(DicomError::BadAttribute {
+                        name: at::RESCALE_SLOPE.name,
+                        value: format!("{slope:e} (RescaleIntercept {intercept:e})"),
+                        expected: "values that 32-bit floats hold",
+                    });
+                }
+                map.rescales.push(rescale);
             }
         }
         map.read_padding(attributes);
@@ -172,18 +180,21 @@ impl HuMap {
 impl HuMap {
     /// The largest size that a value can have.
     pub(super) fn largest_hu(&self) -> f64 {
-        let stored = 2_f64.powi(i32::from(self.format.bits_stored));
-        let of = |rescale: &Rescale| match rescale {
-            Rescale::Linear { slope, intercept } => stored * slope.abs() + intercept.abs(),
-            Rescale::Table { entries, .. } => {
-                entries.iter().fold(0.0, |largest: f64, hu| largest.max(hu.abs()))
-            }
-        };
-        self.rescales.iter().map(of).fold(0.0, f64::max)
+        self.rescales.iter().map(|rescale| rescale.largest(self.format)).fold(0.0, f64::max)
     }
 }
 
 impl Rescale {
+    /// The largest size that a value can have.
+    fn largest(&self, format: PixelFormat) -> f64 {
+        match self {
+            Self::Linear { slope, intercept } => {
+                2_f64.powi(i32::from(format.bits_stored)) * slope.abs() + intercept.abs()
+            }
+            Self::Table { entries, .. } => entries.iter().fold(0.0, |largest: f64, hu| largest.max(hu.abs())),
+        }
+    }
+
     fn apply(&self, stored: i64) -> f64 {
         match self {
             Self::Linear { slope, intercept } => stored as f64 * slope + intercept,
