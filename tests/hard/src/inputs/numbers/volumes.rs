@@ -78,6 +78,7 @@ fn directions(name: &'static str, expected: &'static str, text: &'static str) ->
 
 const SPACING: [u8; 4] = [0x28, 0, 0x30, 0];
 const SLOPE: [u8; 4] = [0x28, 0, 0x53, 0x10];
+const INTERCEPT: [u8; 4] = [0x28, 0, 0x52, 0x10];
 const ORIENTATION: [u8; 4] = [0x20, 0, 0x37, 0];
 const POSITION: [u8; 4] = [0x20, 0, 0x32, 0];
 
@@ -186,6 +187,8 @@ pub(super) fn numbers() -> Vec<Case> {
         element("dicom: slope NaN", "dicom-bad-attribute", SLOPE, "NaN"),
         element("dicom: slope 1e400", "dicom-bad-attribute", SLOPE, "1e400"),
         element("dicom: slope 1e30", "suspicious-hu", SLOPE, "1e30"),
+        element("dicom: slope 1e300", "dicom-bad-attribute", SLOPE, "1e300"),
+        element("dicom: intercept 1e300", "dicom-bad-attribute", INTERCEPT, "1e300"),
         element("dicom: pixel spacing 0", "dicom-bad-attribute", SPACING, "0\\0"),
         element("dicom: pixel spacing negative", "dicom-bad-attribute", SPACING, "-0.8\\-0.8"),
         element("dicom: pixel spacing infinite", "dicom-bad-attribute", SPACING, "inf\\inf"),
