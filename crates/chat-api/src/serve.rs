@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -74,10 +73,10 @@ pub async fn serve(
     }
     app.draining.store(true, Ordering::Relaxed);
     tracing::info!(delay_s = delay.as_secs(), patience_s = patience.as_secs(), "draining");
+    // Also without a delay this takes what the system has made of connections: their clients may have asked.
     if let Ok(never) = timeout(delay, door.take_all()).await {
         never?;
     }
-    door.take_waiting();
     // The listener goes with it.
     drop(door);
     // Nobody is there to hear it if there are no connections.
@@ -127,15 +126,6 @@ impl Door {
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
-        }
-    }
-
-    /// Takes the connections that the system has made and nobody took yet: their clients may have asked.
-    fn take_waiting(&self) {
-        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
-            && let Some(Ok((stream, address))) = self.listener.accept().now_or_never()
-        {
-            self.take(stream, address, slot);
         }
     }
 
