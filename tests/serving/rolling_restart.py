@@ -1,9 +1,9 @@
 """Two chat servers behind HAProxy (deploy/serving/haproxy.cfg), asked all the time by clients that stream their answers,
 while one server after the other is ended with SIGTERM and started again. No answer may fail.
 
-    python3 tests/serving/rolling_restart.py                         two rounds, about 40 s
+    python3 tests/serving/rolling_restart.py                         two rounds, about 20 s
     python3 tests/serving/rolling_restart.py --rounds 10 --json      the long form
-    python3 tests/serving/rolling_restart.py --kill                  with SIGKILL: answers must fail, which shows that it is seen
+    python3 tests/serving/rolling_restart.py --kill                  with SIGKILL: answers must fail, or it would not see
 
 An answer is good if its stream ends with its last chunk and [DONE], and its text and boxes are those that both servers gave
 to the same question before. A full queue (429) is waited for as Retry-After says, and counted. Besides the chats, a few
