@@ -86,6 +86,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     } else {
         summary(&predicted.findings).iter().try_for_each(|line| data(line))?;
     }
+    for warning in &predicted.findings.warnings {
+        note(&format!("warning: {}: {}", warning.code, warning.message));
+    }
     note(&format!("files: {}", args.out.display()));
     note(RESEARCH_NOTE);
     Ok(EXIT_OK)

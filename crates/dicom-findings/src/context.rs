@@ -8,8 +8,8 @@ use findings::{Findings, RESEARCH_NOTE, StudyGeometry};
 
 use crate::data_set::DataSet;
 use crate::error::DicomFindingsError;
-use crate::identity::{check, put_patient_and_study, shown_uid};
-use crate::options::ExportOptions;
+use crate::identity::{check, put_deidentification, put_patient_and_study, shown_time, shown_uid};
+use crate::options::{ExportOptions, Identity, Timestamp};
 use crate::source::{SourceSeries, SourceSlice};
 use crate::uid::{derived, hash};
 
@@ -22,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) source: &'a SourceSeries,
     pub(crate) options: &'a ExportOptions,
     pub(crate) geometry: StudyGeometry,
+    /// When, as the object says.
+    created: Timestamp,
     /// Hash of everything that goes into an object.
     digest: [u8; 32],
 }
@@ -40,23 +42,20 @@ impl<'a> Context<'a> {
         check(findings, source, options)?;
         let json = findings.to_json();
         let software = &options.software;
+        let created = shown_time(options);
         let series = shown_uid(&options.identity, &source.series_uid);
         let mut parts: Vec<Vec<u8>> = vec![json, series.as_bytes().to_vec()];
         parts.extend(
             source.slices.iter().map(|s| shown_uid(&options.identity, &s.instance_uid).as_bytes().to_vec()),
         );
-        for text in [
-            software.manufacturer(),
-            software.name(),
-            software.version(),
-            options.created.date(),
-            options.created.time(),
-        ] {
+        for text in
+            [software.manufacturer(), software.name(), software.version(), created.date(), created.time()]
+        {
             parts.push(text.as_bytes().to_vec());
         }
         parts.push(options.series_number.to_le_bytes().to_vec());
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        Ok(Self { findings, source, options, geometry, digest: hash("findings objects", &parts) })
+        Ok(Self { findings, source, options, geometry, created, digest: hash("findings objects", &parts) })
     }
 
     /// A new UID of this content.
@@ -99,10 +98,11 @@ impl<'a> Context<'a> {
 
     /// Patient, study, series, equipment and SOP common modules.
     pub(crate) fn object(&self, modality: &str, series_number: u16) -> DataSet {
-        let Self { source, options, .. } = self;
-        let (software, created) = (&options.software, &options.created);
+        let Self { source, options, created, .. } = self;
+        let software = &options.software;
         let mut object = DataSet::new();
         put_patient_and_study(&mut object, source, &options.identity);
+        put_deidentification(&mut object, &options.identity);
         object.text(tags::MODALITY, VR::CS, modality);
         object.text(tags::SERIES_INSTANCE_UID, VR::UI, &self.new_uid(&format!("{modality} series")));
         object.text(tags::SERIES_NUMBER, VR::IS, &series_number.to_string());
@@ -114,8 +114,10 @@ impl<'a> Context<'a> {
         object.text(tags::INSTANCE_NUMBER, VR::IS, "1");
         object.text(tags::CONTENT_DATE, VR::DA, created.date());
         object.text(tags::CONTENT_TIME, VR::TM, created.time());
-        object.text(tags::INSTANCE_CREATION_DATE, VR::DA, created.date());
-        object.text(tags::INSTANCE_CREATION_TIME, VR::TM, created.time());
+        if options.identity == Identity::Keep {
+            object.text(tags::INSTANCE_CREATION_DATE, VR::DA, created.date());
+            object.text(tags::INSTANCE_CREATION_TIME, VR::TM, created.time());
+        }
         object
     }
 }

@@ -7,9 +7,10 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use findings::Findings;
 
+use crate::codes::Code;
 use crate::data_set::DataSet;
 use crate::error::DicomFindingsError;
-use crate::options::{ExportOptions, Identity, MIN_KEY_BYTES};
+use crate::options::{ExportOptions, Identity, MIN_KEY_BYTES, Timestamp};
 use crate::source::{PATIENT_AND_STUDY, SourceSeries};
 use crate::uid::derived;
 
@@ -44,11 +45,34 @@ pub(crate) fn put_patient_and_study(object: &mut DataSet, source: &SourceSeries,
         (Identity::Keep, None) => {}
         (Identity::Anonymize { .. }, _) => object.text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
     }
-    if matches!(identity, Identity::Anonymize { .. }) {
-        object.text(tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES");
-        object.text(tags::DEIDENTIFICATION_METHOD, VR::LO, "attributes left empty, UIDs replaced");
-    }
     object.text(tags::STUDY_INSTANCE_UID, VR::UI, &shown_uid(identity, &source.study_uid));
+}
+
+/// Says how an anonymous object became one (PS3.15, E.1.1 and E.2; PS3.3, C.7.1.1 and C.12.1).
+pub(crate) fn put_deidentification(object: &mut DataSet, identity: &Identity) {
+    if *identity == Identity::Keep {
+        return;
+    }
+    object.text(tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES");
+    object.text(tags::DEIDENTIFICATION_METHOD, VR::LO, "attributes left empty, UIDs replaced, dates removed");
+    // What descriptions and content say are constants and codes of this crate, numbers, and names of entities
+    // and weights, which `check` looks through.
+    let methods = [
+        Code::dcm("113100", "Basic Application Confidentiality Profile"),
+        Code::dcm("113104", "Clean Structured Content Option"),
+        Code::dcm("113105", "Clean Descriptors Option"),
+    ];
+    object.items(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, methods.iter().map(Code::item).collect());
+    object.text(tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, VR::CS, "REMOVED");
+}
+
+/// When an object was made, as it says: ContentDate and ContentTime must be there, and are dummies of anonymous
+/// objects.
+pub(crate) fn shown_time(options: &ExportOptions) -> Timestamp {
+    match options.identity {
+        Identity::Keep => options.created.clone(),
+        Identity::Anonymize { .. } => Timestamp::dummy(),
+    }
 }
 
 /// Refuses what would make an anonymous object tell whose it is.

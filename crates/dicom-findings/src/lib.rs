@@ -8,7 +8,8 @@
 //! What is copied from the source is what the standard asks for, so that an archive files the objects in
 //! the same study: the patient and study attributes of type 1 and 2 and the UIDs that are referred to.
 //! Nothing is read beyond that. With [`Identity::Anonymize`] patient and study attributes stay empty and
-//! every UID is replaced, the same UID by the same one everywhere.
+//! every UID is replaced, the same UID by the same one everywhere: the Basic Application Level
+//! Confidentiality Profile of PS3.15, Annex E.
 //!
 //! # What is refused
 //! - findings on another grid than the series;

@@ -39,6 +39,11 @@ impl Timestamp {
         Ok(Self { date: date.to_owned(), time: time.to_owned() })
     }
 
+    /// A time that tells nothing.
+    pub(crate) fn dummy() -> Self {
+        Self { date: "20000101".to_owned(), time: "000000".to_owned() }
+    }
+
     pub(crate) fn date(&self) -> &str {
         &self.date
     }
@@ -92,9 +97,10 @@ impl Software {
 pub enum Identity {
     /// Patient, study and UIDs are those of the source: the objects belong to its study.
     Keep,
-    /// Patient and study attributes stay empty, and every UID is replaced by one that is made from it and
-    /// the key: the same key gives the same UIDs in all objects, and without the key nobody can tell which
-    /// UID was there.
+    /// The Basic Application Level Confidentiality Profile of PS3.15, Annex E: patient and study attributes
+    /// stay empty, dates are dummies, and every UID is replaced by one that is made from it and the key: the
+    /// same key gives the same UIDs in all objects, and without the key nobody can tell which UID was there.
+    /// `docs/SECURITY.md` has the table.
     Anonymize {
         /// At least 16 bytes that only the caller knows.
         key: Vec<u8>,
@@ -115,7 +121,7 @@ impl std::fmt::Debug for Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportOptions {
-    /// When.
+    /// When; not in anonymous objects.
     pub created: Timestamp,
     /// By what.
     pub software: Software,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ct_volume::{Affine, Geometry, Limits, write_atomic};
+use ct_volume::{Affine, Geometry, Limits, Warning, write_atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,6 +68,22 @@ pub struct StudyRecord {
     pub n_slices: usize,
 }
 
+/// A remark of the reader about the study's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyWarning {
+    /// A stable code, such as `burned-in-annotation`.
+    pub code: String,
+    /// The sentence, without identifiers.
+    pub message: String,
+}
+
+impl From<&Warning> for StudyWarning {
+    fn from(warning: &Warning) -> Self {
+        Self { code: warning.code.to_string(), message: warning.message.clone() }
+    }
+}
+
 /// An entity of the document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +128,10 @@ pub struct Findings {
     pub provenance: Provenance,
     /// The study's geometry.
     pub study: StudyRecord,
+    /// What the reader remarked on, such as text that may be burned into pixels; images of the study that lie
+    /// beside the document show the same pixels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<StudyWarning>,
     /// How answers became findings.
     pub options: FindingOptions,
     /// Slices that were asked about.
@@ -169,6 +189,7 @@ impl Findings {
                 slice_size_px: study.size_px(),
                 n_slices: study.n_slices(),
             },
+            warnings: Vec::new(),
             options: options.clone(),
             n_slices_asked: answers.len(),
             case_tumor_score: case_score(&probabilities, options.case_score),

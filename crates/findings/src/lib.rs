@@ -58,7 +58,7 @@ mod vector;
 pub use answers::{MAX_BOXES_PER_SLICE, SliceAnswers, SliceBox};
 pub use document::{
     Dropped, EntityRecord, FINDINGS_SCHEMA, FindingOptions, Findings, Provenance, RESEARCH_NOTE,
-    SCHEMA_VERSION, SliceScore, StudyRecord,
+    SCHEMA_VERSION, SliceScore, StudyRecord, StudyWarning,
 };
 pub use entity::Entity;
 pub use error::FindingsError;

@@ -13,7 +13,9 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use ct_slices::{BoxPx, Organ};
 use ct_volume::{ReadOptions, Volume, read_study};
-use findings::{Entity, FindingOptions, Findings, PlaneBox, Provenance, SliceAnswers, SliceBox};
+use findings::{
+    Entity, FindingOptions, Findings, PlaneBox, Provenance, SliceAnswers, SliceBox, StudyWarning,
+};
 use vlm_model::{FeatureFormat, Precision};
 
 use crate::answerer::{Answerer, Asked, ModelAnswerer, Reply};
@@ -203,7 +205,9 @@ pub fn predict_volume(
         "min_presence": options.min_presence,
         "min_tumor": options.min_tumor,
     }));
-    Ok(Findings::from_answers(&answers, volume.geometry(), provenance, &options.findings)?)
+    let mut found = Findings::from_answers(&answers, volume.geometry(), provenance, &options.findings)?;
+    found.warnings = volume.warnings().iter().map(StudyWarning::from).collect();
+    Ok(found)
 }
 
 fn slice_box(entity: Entity, bbox: vlm_prompt::PixelBox, probability: Option<f64>) -> SliceBox {

@@ -15,10 +15,20 @@ use crate::codes::{Code, EntityCodes};
 use crate::context::Context;
 use crate::data_set::DataSet;
 use crate::error::DicomFindingsError;
-use crate::options::ExportOptions;
+use crate::options::{ExportOptions, Identity};
 use crate::source::SourceSeries;
 
 const SEGMENTATION_STORAGE: &str = "1.2.840.10008.5.1.4.1.1.66.4";
+/// Defined terms of LossyImageCompressionMethod (PS3.3, C.7.6.1.1.5.1).
+const LOSSY_METHODS: [&str; 7] = [
+    "ISO_10918_1",
+    "ISO_14495_1",
+    "ISO_15444_1",
+    "ISO_18181_1",
+    "ISO_13818_2",
+    "ISO_14496_10",
+    "ISO_23008_2",
+];
 
 /// The bytes of a binary Segmentation with a segment for each entity, in the order of their labels: the
 /// voxels of its boxes ([`findings::PlaneBox::pixels`]), on the grid of the series. None if there are no
@@ -86,6 +96,9 @@ fn put_frame_of_reference(object: &mut DataSet, context: &Context<'_>) {
 /// Image pixel and segmentation image modules, without the pixels.
 fn put_image(object: &mut DataSet, context: &Context<'_>, [columns, rows]: [u16; 2], n_frames: usize) {
     object.text(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY");
+    // The pixels are boxes, whatever the source's show.
+    object.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    object.text(tags::RECOGNIZABLE_VISUAL_FEATURES, VR::CS, "NO");
     object.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
     for (tag, value) in [
         (tags::SAMPLES_PER_PIXEL, 1),
@@ -105,8 +118,18 @@ fn put_image(object: &mut DataSet, context: &Context<'_>, [columns, rows]: [u16;
         let copied =
             [(tags::LOSSY_IMAGE_COMPRESSION_RATIO, VR::DS), (tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS)];
         for (tag, vr) in copied {
-            if let Some(text) = source.copied.get(&tag).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
-                object.text(tag, vr, text.trim_end_matches([' ', '\0']));
+            let text = source.copied.get(&tag).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            let text = text.map(|text| text.trim_end_matches([' ', '\0']));
+            // Anonymous objects repeat what can only be what it should.
+            let is_kept = |text: &&str| {
+                context.options.identity == Identity::Keep
+                    || text.split('\\').all(|value| match vr {
+                        VR::CS => LOSSY_METHODS.contains(&value),
+                        _ => value.len() <= 5 && value.parse::<f32>().is_ok_and(f32::is_finite),
+                    })
+            };
+            if let Some(text) = text.filter(is_kept) {
+                object.text(tag, vr, text);
             }
         }
     }
