@@ -1,5 +1,5 @@
-"""Two chat servers behind HAProxy (deploy/serving/haproxy.cfg), asked all the time by clients that stream their answers,
-while one server after the other is ended with SIGTERM and started again. No answer may fail.
+"""Two chat servers behind HAProxy or nginx, as deploy/serving has them, asked all the time by clients that stream their
+answers, while one server after the other is ended with SIGTERM and started again. No answer may fail.
 
     python3 tests/serving/rolling_restart.py                         two rounds, about 20 s
     python3 tests/serving/rolling_restart.py --rounds 10 --json      the long form
@@ -9,7 +9,7 @@ An answer is good if its stream ends with its last chunk and [DONE], and its tex
 to the same question before. A full queue (429) is waited for as Retry-After says, and counted. Besides the chats, a few
 clients ask about an uploaded study: they keep the cookie, and upload again where the study is gone (404 no_such_study).
 
-Needs Python 3.10, haproxy, and target/debug/chat-server (`cargo build --workspace`). Exit codes: 0 as it must be, 1 not.
+Needs Python 3.10, the proxy, and target/debug/chat-server (`cargo build --workspace`). Exit codes: 0 as it must be, 1 not.
 """
 
 import argparse
@@ -33,7 +33,7 @@ root = pathlib.Path(__file__).resolve().parents[2]
 built = root / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/chat-server"
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--server", default=str(built))
-parser.add_argument("--proxy", default="haproxy")
+parser.add_argument("--proxy", choices=["haproxy", "nginx"], default="haproxy")
 parser.add_argument("--rounds", type=int, default=2, help="how often each server is restarted")
 parser.add_argument("--chats", type=int, default=32, help="clients with a chat each, all the time")
 parser.add_argument("--studies", type=int, default=4, help="clients with a study of their own")
@@ -175,6 +175,7 @@ class Replica:
 
 class Test:
     def __init__(self, folder):
+        self.folder = folder
         self.ports = dict(zip(["a", "b", "proxy", "status"], free_ports(4)))
         self.replicas = [Replica(name, self.ports[name], folder) for name in "ab"]
         self.counts, self.failures = collections.Counter(), collections.Counter()
@@ -284,7 +285,26 @@ class Test:
                 await asyncio.sleep(0.05)
             return False
 
+    async def proxy(self, folder):
+        """The proxy's process."""
+        ports = {"CHAT_A": "a", "CHAT_B": "b", "CHAT_BIND": "proxy", "CHAT_STATUS": "status"}
+        addresses = {name: f"127.0.0.1:{self.ports[port]}" for name, port in ports.items()}
+        if options.proxy == "haproxy":
+            command = ["haproxy", "-q", "-db", "-f", str(root / "deploy/serving/haproxy.cfg")]
+            return await asyncio.create_subprocess_exec(*command, env=os.environ | addresses)
+        servers = (root / "deploy/serving/nginx.conf.template").read_text()
+        for name, address in addresses.items():
+            servers = servers.replace(f"${{{name}}}", address)
+        places = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+        config = folder / "nginx.conf"
+        config.write_text(f"daemon off;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\n{places}{servers}}}\n")
+        log = str(folder / "nginx.log")
+        return await asyncio.create_subprocess_exec("nginx", "-e", log, "-c", str(config), "-g", f"error_log {log};")
+
     async def both_up(self):
+        if options.proxy == "nginx":
+            # It finds out when it asks.
+            return
         while json.loads((await Client(self.ports["status"]).ask("GET", "/"))[2])["up"] < 2:
             await asyncio.sleep(0.1)
 
@@ -301,12 +321,9 @@ class Test:
         self.done.set()
 
     async def run(self):
-        env = os.environ | {"CHAT_BIND": f"127.0.0.1:{self.ports['proxy']}", "CHAT_STATUS": f"127.0.0.1:{self.ports['status']}"}
-        env |= {f"CHAT_{name.upper()}": f"127.0.0.1:{self.ports[name]}" for name in "ab"}
         await asyncio.gather(*(replica.start() for replica in self.replicas))
         await self.learn()
-        config = root / "deploy/serving/haproxy.cfg"
-        proxy = await asyncio.create_subprocess_exec(options.proxy, "-q", "-db", "-f", str(config), env=env)
+        proxy = await self.proxy(self.folder)
         try:
             await asyncio.sleep(0.5)
             assert proxy.returncode is None, "the proxy ended"
@@ -320,18 +337,20 @@ class Test:
             await asyncio.gather(self.roll(), *clients)
             return time.perf_counter() - start
         finally:
-            proxy.terminate()
-            await proxy.wait()
+            if proxy.returncode is None:
+                proxy.terminate()
+                await proxy.wait()
             for replica in self.replicas:
                 if replica.process and replica.process.returncode is None:
                     replica.process.kill()
+                    await replica.process.wait()
 
     def report(self, seconds):
         logs = "".join(replica.log.read_text() for replica in self.replicas)
         made = self.made()
         ordered = sorted(self.seconds)
         figures = {
-            "chats": options.chats, "restarts": len(self.restarts), "seconds": round(seconds, 1),
+            "proxy": options.proxy, "chats": options.chats, "restarts": len(self.restarts), "seconds": round(seconds, 1),
             "answers": self.counts["answers"], "study_answers": self.counts["study answers"],
             "uploaded_again": self.counts["uploaded again"], "full_queue_429": self.counts["429"],
             "left_and_given_up_of_24": self.counts["left"],

@@ -3,7 +3,7 @@
     pip install --requirement tests/serving/requirements.txt
     python3 tests/serving/templates.py
 
-Where they are installed, HAProxy and Docker's compose look at their files too; `--all` fails where one is missing. Needs
+Where they are installed, HAProxy, nginx and Docker's compose look at their files too; `--all` fails where one is missing. Needs
 target/debug/chat-server. Exit codes: 0 all is well, 1 not.
 """
 
@@ -114,10 +114,16 @@ def works(command):
     return shutil.which(command[0]) and subprocess.run(command, capture_output=True).returncode == 0
 
 
-def others(must_all):
+def others(must_all, temporary):
     addresses = {"CHAT_A": "127.0.0.1:1", "CHAT_B": "127.0.0.1:2"}
     compose_config = ["-f", folder / "compose.yaml", "config", "-q"]
+    places = "".join(f"{kind}_temp_path {temporary}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    servers = (folder / "nginx.conf.template").read_text().replace("${CHAT_BIND}", "8080")
+    servers = servers.replace("${CHAT_A}", addresses["CHAT_A"]).replace("${CHAT_B}", addresses["CHAT_B"])
+    nginx = temporary / "nginx.conf"
+    nginx.write_text(f"pid {temporary}/pid; events {{}} http {{ {places}\n{servers} }}")
     ways = {
+        "nginx": [(["nginx", "-v"], ["nginx", "-t", "-q", "-e", "stderr", "-c", nginx])],
         "haproxy": [(["haproxy", "-v"], ["haproxy", "-c", "-q", "-f", folder / "haproxy.cfg"])],
         "compose": [
             (["docker", "compose", "version"], ["docker", "compose", *compose_config]),
@@ -139,4 +145,4 @@ with tempfile.TemporaryDirectory() as temporary:
     print("ok compose.yaml: times, and the server starts with its arguments")
     kubernetes(pathlib.Path(temporary))
     print("ok kubernetes.yaml: schema, times, labels, and the server starts with its arguments")
-    others("--all" in sys.argv[1:])
+    others("--all" in sys.argv[1:], pathlib.Path(temporary))
