@@ -57,10 +57,16 @@ fn command(binary: &StageBinary) -> Command {
     let checkpoint = format!("out/run/{stage}/checkpoint");
     let (config, data) =
         if stage.is_box() { ("recommended", "out/prepared") } else { ("crops", "datasets/pancreas-crops") };
-    let train = format!(
+    let mut train = format!(
         "Example:\n  {name} train --config configs/{config}.toml --data {data} --out out/run\n\n\
          The checkpoint is OUT/{stage}/checkpoint, the page for people OUT/report.html."
     );
+    if cfg!(feature = "mpi") {
+        train.push_str(&format!(
+            "\n\nOn several devices, a rank each:\n  mpirun -n 8 {name} train --config configs/{config}.toml --data {data} \
+             --out out/run\nExit code 75: a rank was lost; the same with `--resume` goes on."
+        ));
+    }
     let evaluate = format!("Example:\n  {name} evaluate --checkpoint {checkpoint} --data {data} --json");
     let predict = format!(
         "Examples:\n  {name} predict slice.png --overlay out/overlays\n  \
