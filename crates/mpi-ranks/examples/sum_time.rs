@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let is_right = values.iter().all(|value| (f64::from(*value) - to_f64(of.world_size)).abs() < 1e-9);
     if of.rank == 0 {
         let (quickest, median) = (seconds[0], seconds[REPETITIONS / 2]);
-        println!("{n} values, {} ranks: {quickest:.4} s, median {median:.4} s, right: {is_right}", of.world_size);
+        println!(
+            "{n} values, {} ranks: {quickest:.4} s, median {median:.4} s, right: {is_right}",
+            of.world_size
+        );
     }
     ranks.leave();
     Ok(())
