@@ -9,7 +9,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use base64::Engine;
-use chat_api::{ChatServer, ServerConfig};
+use chat_api::{ChatServer, ExampleStudy, ServerConfig};
+use ct_phantom::{Layout, PhantomSpec};
 use ct_slices::pixels::encode_gray;
 use http_body_util::BodyExt;
 use ndarray::Array2;
@@ -82,7 +83,11 @@ pub(in crate::inputs) fn form_input(files: &[(&str, &[u8])]) -> Vec<u8> {
 impl Http {
     pub(in crate::inputs) fn new() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = ChatServer::start(Scripted::new(Duration::ZERO), ServerConfig::default())?;
+        let mut config = ServerConfig::default();
+        // A small one: how long phantoms take is not what is measured.
+        let spec = PhantomSpec::quick(Layout::Msd, 3, 2).with_matrix(64);
+        config.example = Some(ExampleStudy { spec, patient: 0 });
+        let server = ChatServer::start(Scripted::new(Duration::ZERO), config)?;
         let image = encode_gray(Array2::from_shape_fn((12, 10), |(r, c)| (r * c).to_le_bytes()[0]).view())?;
         let url =
             format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(&image));
@@ -168,7 +173,8 @@ impl Http {
         let id = serde_json::from_slice::<Value>(&reply.body)
             .ok()
             .and_then(|study| Some(study["id"].as_str()?.to_owned()));
-        if let Some(id) = id.filter(|id| *id != self.study) {
+        // The example is made once and stays.
+        if let Some(id) = id.filter(|id| *id != self.study && id != "example") {
             // What cannot be forgotten fills the server, and that shows.
             let _ = self.send(&input(&format!("DELETE /v1/studies/{id}"), "text/plain", b""));
         }
@@ -265,7 +271,7 @@ impl Format for Http {
         }
     }
 
-    /// Studies and bodies are held twice while a request is built and read; the example study is 10 MiB.
+    /// Studies and bodies are held twice while a request is built and read.
     fn limit_bytes(&self, n_bytes: u64) -> u64 {
         (128 << 20) + 64 * n_bytes
     }

@@ -4,6 +4,7 @@ mod checkpoint;
 mod dicom;
 mod http;
 mod picture;
+mod tables;
 mod text;
 mod training;
 mod volume;
@@ -44,6 +45,8 @@ pub(super) fn names() -> anyhow::Result<Vec<String>> {
             "config-toml",
             "datasets-toml",
             "index-jsonl",
+            "split-json",
+            "labels-csv",
             "conversations-json",
             "http",
         ]
@@ -68,6 +71,8 @@ pub(super) fn open(name: &str) -> anyhow::Result<Box<dyn Format>> {
         "config-toml" => Box::new(text::Toml::configs()?),
         "datasets-toml" => Box::new(text::Toml::datasets()?),
         "index-jsonl" => Box::new(text::Index::new()?),
+        "split-json" => Box::new(tables::Table::split()?),
+        "labels-csv" => Box::new(tables::Table::labels()?),
         "conversations-json" => Box::new(text::Conversations::new()?),
         "http" => Box::new(http::Http::new()?),
         name => match name.strip_prefix(dicom::PREFIX) {
