@@ -13,23 +13,19 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), ReportError> {
         _ => Path::new("."),
     };
     fs_err::create_dir_all(folder).map_err(failed)?;
-    let mut partial = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // tempfile makes files that only their owner reads; a figure is an ordinary file, which the user's umask
+        // may keep from others.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut partial = builder.tempfile_in(folder).map_err(failed)?;
     partial.write_all(text.as_bytes()).map_err(failed)?;
     partial.as_file().sync_all().map_err(failed)?;
-    make_readable(partial.as_file()).map_err(failed)?;
     partial.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// tempfile makes what only its owner reads; a figure is an ordinary file.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -15,16 +15,18 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), VolumeError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // tempfile makes files that only their owner reads; a result is an ordinary file.
-        let permissions = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(permissions).map_err(failed)?;
+        // tempfile makes files that only their owner reads; a result is an ordinary file, which the user's umask
+        // may keep from others.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
