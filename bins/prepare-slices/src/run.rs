@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bin_support::EXIT_OK;
 use ct_slices::LabelMap;
 use ct_slices::dataset::{Dataset, DatasetError, Layout};
 use ct_slices::prepare::{
-    self, PrepareConfig, Progress, RunOptions, RunOutcome, RunSummary, TumorCrop, TumorMixConfig,
+    self, PrepareConfig, PrepareError, Progress, RunOptions, RunOutcome, RunSummary, TumorCrop,
+    TumorMixConfig,
 };
+use run_folder::LockError;
 use serde_json::json;
 
 use crate::STOP_MESSAGE;
@@ -95,6 +98,32 @@ pub(crate) fn threads(given: Option<usize>) -> usize {
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)).max(1)
 }
 
+/// How long a shard or a merge waits for another process in its folder. A task that a scheduler starts again may come before
+/// the one that it takes the place of has gone, above all on another machine.
+const PREDECESSOR: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Does the work as soon as no other process works in the folder, for so long at most.
+fn when_free<T>(patience: Duration, work: impl Fn() -> Result<T, PrepareError>) -> Result<T, PrepareError> {
+    let until = Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        match work() {
+            Err(error @ PrepareError::Lock(LockError::Held { .. }))
+                if Instant::now() < until && !bin_support::was_stopped() =>
+            {
+                if !is_told {
+                    bin_support::note(&format!("{error}: waiting for its end"));
+                    is_told = true;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+            other => return other,
+        }
+    }
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     let (dataset, root) = dataset(args)?;
     let config = config(args, &dataset)?;
@@ -114,7 +143,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
         progress: &show,
     };
-    let outcome = prepare::run(&dataset, &root, &config, &args.out, &options);
+    let patience = if args.shard.is_some() { PREDECESSOR } else { Duration::ZERO };
+    let outcome = when_free(patience, || prepare::run(&dataset, &root, &config, &args.out, &options));
     bar.finish_and_clear();
     match outcome.context("preparation did not finish")? {
         RunOutcome::Complete(summary) => report(&summary, &args.out, args.work.json),
@@ -151,7 +181,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<u8> {
         cancel: bin_support::stop_flag(Some(STOP_MESSAGE)),
         progress: &show,
     };
-    let merged = prepare::merge(&args.shards, &args.out, &options);
+    let merged = when_free(PREDECESSOR, || prepare::merge(&args.shards, &args.out, &options));
     bar.finish_and_clear();
     let merged = merged.context("the shards were not merged")?;
     if args.work.json {

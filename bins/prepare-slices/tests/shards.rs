@@ -305,6 +305,22 @@ fn what_is_no_shard_of_the_run_is_refused() {
 }
 
 #[test]
+fn a_shard_started_again_too_early_waits_for_the_first() {
+    let bench = Bench::new(8);
+    let quiet = bench.at("quiet");
+    ok(&bench.run(&quiet, &["--shard", "1/2"]));
+    let shard = bench.at("shard");
+    let mut first = bench.start(&shard, "1/2");
+    while n_files(&shard.join("slices")) == 0 {
+        assert!(first.try_wait().unwrap().is_none(), "the first ended before the second came");
+    }
+    let second = ok(&bench.run(&shard, &["--shard", "1/2"]));
+    assert!(first.wait().unwrap().success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("waiting for its end"));
+    assert_same(&quiet, &shard);
+}
+
+#[test]
 fn a_study_more_or_less_leaves_no_stale_part() {
     let bench = Bench::new(8);
     let shards = bench.shards("shard");

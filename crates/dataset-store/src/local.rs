@@ -96,10 +96,16 @@ impl Incoming {
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs_err::create_dir_all(folder).map_err(StoreError::local(folder))?;
-        let file = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempfile_in(folder)
-            .map_err(StoreError::local(folder))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".partial-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // tempfile makes files that only their owner reads; a result is an ordinary file, which the user's
+            // umask may keep from others.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder).map_err(StoreError::local(folder))?;
         Ok(Self { file, path: path.to_owned(), hasher: Sha256::new(), n_bytes: 0 })
     }
 
@@ -122,12 +128,6 @@ impl Incoming {
     pub(crate) fn finish(self, modified: SystemTime) -> Result<(), StoreError> {
         let failed = StoreError::local(&self.path);
         let all = || -> std::io::Result<()> {
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                // tempfile makes files that only their owner reads; a result is an ordinary file.
-                self.file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-            }
             self.file.as_file().set_modified(modified)?;
             self.file.as_file().sync_all()?;
             self.file.persist(&self.path).map_err(|error| error.error)?;
