@@ -36,6 +36,17 @@ for object in sr seg; do
   cp "$dir/anonymous/findings-$object.dcm" "$dir/out/anonymous-findings-$object.dcm"
 done
 
+if command -v dciodvfy >/dev/null; then
+  echo "== held to their IODs by dciodvfy (dicom3tools)"
+  for object in findings-sr findings-seg anonymous-findings-sr anonymous-findings-seg; do
+    said=$(dciodvfy "$dir/out/$object.dcm" 2>&1) || true
+    if grep -E '^Error' <<< "$said"; then
+      echo "$object.dcm is not valid" >&2
+      exit 1
+    fi
+  done
+fi
+
 echo "== read back by pydicom, highdicom, nibabel and pycocotools"
 "$PYTHON" "$root/tools/interop/dicom_findings.py" "$dir/out" "$dicom"
 
