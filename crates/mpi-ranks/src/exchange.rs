@@ -21,36 +21,42 @@ pub(crate) trait Exchange {
 }
 
 /// Values that are exchanged at once: all of the published adapters and projector, whose exchange then waits for the
-/// network once, and far below the 2^31 - 1 elements that an MPI call may count. What is received takes 256 MiB.
+/// network once, and far below the 2^31 - 1 elements that an MPI call may count. What is received takes 256 MiB at most.
 const BLOCK: usize = 64 << 20;
 /// Values that are added up at once: they stay in the processor's cache.
 const TILE: usize = 2048;
 
-/// Replaces each value by its sum over all ranks.
-pub(crate) fn sum_row(exchange: &mut impl Exchange, values: &mut [f32]) {
-    sum_blocks(exchange, values, BLOCK);
+/// Memory of the sums of rows, kept from one to the next: fresh pages would cost as much as the sum.
+#[derive(Debug, Default)]
+pub(crate) struct RowBuffers {
+    padded: Vec<f32>,
+    received: Vec<f32>,
+    sums: Vec<f32>,
 }
 
-fn sum_blocks(exchange: &mut impl Exchange, values: &mut [f32], block: usize) {
+/// Replaces each value by its sum over all ranks.
+pub(crate) fn sum_row(exchange: &mut impl Exchange, buffers: &mut RowBuffers, values: &mut [f32]) {
+    sum_blocks(exchange, buffers, values, BLOCK);
+}
+
+fn sum_blocks(exchange: &mut impl Exchange, buffers: &mut RowBuffers, values: &mut [f32], block: usize) {
     let n_ranks = exchange.n_ranks();
-    let mut padded = Vec::new();
-    let mut received = Vec::new();
-    let mut sums = Vec::new();
+    let RowBuffers { padded, received, sums } = buffers;
     for block in values.chunks_mut(block) {
         let of_rank = block.len().div_ceil(n_ranks);
         received.resize(of_rank * n_ranks, 0.0);
         sums.resize(of_rank, 0.0);
         if block.len() == received.len() {
-            exchange.all_to_all(block, &mut received);
-            add_up(&received, &mut sums);
-            exchange.all_gather(&sums, block);
+            exchange.all_to_all(block, received);
+            add_up(received, sums);
+            exchange.all_gather(sums, block);
         } else {
             padded.clear();
             padded.extend_from_slice(block);
             padded.resize(received.len(), 0.0);
-            exchange.all_to_all(&padded, &mut received);
-            add_up(&received, &mut sums);
-            exchange.all_gather(&sums, &mut received);
+            exchange.all_to_all(padded, received);
+            add_up(received, sums);
+            exchange.all_gather(sums, received);
             block.copy_from_slice(&received[..block.len()]);
         }
     }
@@ -177,7 +183,11 @@ mod tests {
             let rows = ranks(n_ranks, |mut threads| {
                 let rank = threads.rank;
                 let mut values: Vec<f32> = (0..n).map(|place| value(rank, place)).collect();
-                sum_blocks(&mut threads, &mut values, size);
+                let mut buffers = RowBuffers::default();
+                // Another sum before leaves nothing behind.
+                sum_blocks(&mut threads, &mut buffers, &mut [1.0; 70], size);
+                threads.n_sent = 0;
+                sum_blocks(&mut threads, &mut buffers, &mut values, size);
                 (values, threads.n_sent)
             });
             let expected: Vec<f32> = (0..n)

@@ -11,7 +11,7 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 use vlm_train::{GradientSync, RankOf, TrainError};
 
-use crate::exchange::{Exchange, sum_few, sum_row};
+use crate::exchange::{Exchange, RowBuffers, sum_few, sum_row};
 use crate::{LostRank, RankSettings, RanksError};
 use heartbeat::Heartbeat;
 
@@ -36,6 +36,7 @@ struct Parts {
     heartbeat: Heartbeat,
     /// Sums of the work.
     sums: Sums,
+    row: RowBuffers,
     /// The end of the job, apart from sums that others may still wait in.
     leaving: SimpleCommunicator,
     _universe: Universe,
@@ -75,7 +76,8 @@ impl MpiRanks {
         let sums = Sums(world.duplicate());
         let leaving = world.duplicate();
         let heartbeat = Heartbeat::start(*settings, on_lost)?;
-        let parts = Parts { heartbeat, sums, leaving, _universe: universe };
+        let row = RowBuffers::default();
+        let parts = Parts { heartbeat, sums, row, leaving, _universe: universe };
         Ok(Self { parts: Some(parts), ranks, local_rank })
     }
 
@@ -112,11 +114,8 @@ impl MpiRanks {
         SimpleCommunicator::world().abort(code)
     }
 
-    fn sums(&mut self) -> Result<&mut Sums, TrainError> {
-        let parts = self.parts.as_mut();
-        parts
-            .map(|parts| &mut parts.sums)
-            .ok_or_else(|| TrainError::Sync { source: "the ranks have left".into() })
+    fn parts(&mut self) -> Result<&mut Parts, TrainError> {
+        self.parts.as_mut().ok_or_else(|| TrainError::Sync { source: "the ranks have left".into() })
     }
 }
 
@@ -154,12 +153,13 @@ impl GradientSync for MpiRanks {
     }
 
     fn sum(&mut self, values: &mut [f64]) -> Result<(), TrainError> {
-        sum_few(self.sums()?, values);
+        sum_few(&mut self.parts()?.sums, values);
         Ok(())
     }
 
     fn sum_row(&mut self, values: &mut [f32]) -> Result<(), TrainError> {
-        sum_row(self.sums()?, values);
+        let parts = self.parts()?;
+        sum_row(&mut parts.sums, &mut parts.row, values);
         Ok(())
     }
 }
