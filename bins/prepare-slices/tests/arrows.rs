@@ -92,7 +92,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ct-phantom",
             "ct-slices",
             "ct-volume",
-            "vlm-infer",
             "vlm-model",
             "vlm-prompt",
             "vlm-train",
