@@ -26,7 +26,7 @@ const PANIC_CODE: i32 = 101;
 /// [`abort`](Self::abort). Dropped otherwise, by a panic for one, it ends the whole job, for the other
 /// ranks would wait for ever.
 pub struct MpiRanks {
-    parts: Option<Parts>,
+    parts: Option<Box<Parts>>,
     ranks: RankOf,
     local_rank: usize,
 }
@@ -78,7 +78,7 @@ impl MpiRanks {
         let heartbeat = Heartbeat::start(*settings, on_lost)?;
         let row = RowBuffers::default();
         let parts = Parts { heartbeat, sums, row, leaving, _universe: universe };
-        Ok(Self { parts: Some(parts), ranks, local_rank })
+        Ok(Self { parts: Some(Box::new(parts)), ranks, local_rank })
     }
 
     /// The place of this rank among those of its machine.
@@ -115,7 +115,7 @@ impl MpiRanks {
     }
 
     fn parts(&mut self) -> Result<&mut Parts, TrainError> {
-        self.parts.as_mut().ok_or_else(|| TrainError::Sync { source: "the ranks have left".into() })
+        self.parts.as_deref_mut().ok_or_else(|| TrainError::Sync { source: "the ranks have left".into() })
     }
 }
 

@@ -38,7 +38,7 @@ mod tests {
     fn only_silence_in_a_row_while_awake_counts() {
         let seconds = Duration::from_secs;
         let silent = (false, Duration::from_millis(500));
-        let rows: [(&str, Vec<(bool, Duration)>, Option<Duration>); 4] = [
+        let rows = [
             ("silent", vec![silent; 10], Some(seconds(5))),
             ("heard in between", [vec![silent; 9], vec![(true, seconds(0))], vec![silent; 9]].concat(), None),
             ("one long sleep", vec![(false, seconds(3600))], None),
