@@ -1,14 +1,15 @@
 """A connection that fails on demand, before a server on this machine. Writes its port to FILE and forwards.
 
-    python proxy.py FILE SERVER_PORT [--cut-after BYTES --for SECONDS] [--flip-after BYTES]
+    python proxy.py FILE SERVER_PORT [--cut-after BYTES --for SECONDS] [--flip-after BYTES] [--tls CERTIFICATE KEY]
 
 Bytes from the server are counted. `--cut-after` drops all connections and refuses new ones for a while;
-`--flip-after` changes one bit of a body. Each happens once.
+`--flip-after` changes one bit of a body. Each happens once. With `--tls` it speaks TLS to the client.
 """
 
 import argparse
 import asyncio
 import os
+import ssl
 import sys
 import time
 
@@ -18,6 +19,7 @@ arguments.add_argument("server", type=int)
 arguments.add_argument("--cut-after", type=int)
 arguments.add_argument("--for", type=float, default=0, dest="seconds")
 arguments.add_argument("--flip-after", type=int)
+arguments.add_argument("--tls", nargs=2)
 arguments = arguments.parse_args()
 
 n_bytes = 0
@@ -67,7 +69,11 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    tls = None
+    if arguments.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*arguments.tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     with open(arguments.file + ".part", "w") as out:
         out.write(str(server.sockets[0].getsockname()[1]))
     os.rename(arguments.file + ".part", arguments.file)

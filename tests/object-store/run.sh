@@ -5,6 +5,8 @@
 #     tests/object-store/run.sh            everything on 127.0.0.1; needs python3 with venv, and the package registry once
 #     PREPARE_SLICES=FILE, MOTO_PYTHON=FILE  use this binary (built with the feature object-store), this Python with moto
 set -euo pipefail
+binary=${PREPARE_SLICES:+$(realpath "$PREPARE_SLICES")}
+python=${MOTO_PYTHON:-}
 cd "$(dirname "$0")"
 here=$PWD
 work=$(mktemp -d)
@@ -17,7 +19,6 @@ trap cleanup EXIT
 say() { printf -- '-- %s\n' "$*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
-binary=${PREPARE_SLICES:-}
 if [[ -z $binary ]]; then
     (cd ../.. && cargo build --quiet --locked -p prepare-slices --features object-store)
     binary=${CARGO_TARGET_DIR:-../../target}/debug/prepare-slices
@@ -25,7 +26,6 @@ fi
 # A copy: another build of the binary may come meanwhile.
 cp "$binary" "$work/prepare-slices"
 prepare() { "$work/prepare-slices" "$@"; }
-python=${MOTO_PYTHON:-}
 if [[ -z $python ]]; then
     python3 -m venv "$work/venv"
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -149,6 +149,19 @@ prepare push "$work/merged" s3://studies/again --json 2>/dev/null > "$work/push"
 say "   kept $(field files_kept < "$work/push") of $(field files < "$work/push") files"
 prepare fetch s3://studies/again "$work/again" 2>/dev/null
 diff -r "$work/merged" "$work/again"
+
+say "TLS: with a certificate that the system trusts, and with one that it does not"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=a test" -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -subj "/CN=localhost" -keyout "$work/tls.key" -out "$work/tls.csr" 2>/dev/null
+printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' > "$work/tls.ext"
+openssl x509 -req -days 2 -in "$work/tls.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
+    -extfile "$work/tls.ext" -out "$work/tls.pem" 2>/dev/null
+proxy "$work/port" "$PORT" --tls "$work/tls.pem" "$work/tls.key"
+tls() { env -u SSL_CERT_DIR AWS_ALLOW_HTTP=false AWS_ENDPOINT="https://127.0.0.1:$(< "$work/port")" "$@"; }
+tls SSL_CERT_FILE="$work/ca.pem" "$work/prepare-slices" fetch s3://studies/Task07 "$work/tls" 2>/dev/null
+diff -r "$work/studies" "$work/tls"
+refused 1 "certificate" tls "$work/prepare-slices" fetch s3://studies/Task07 "$work/untrusted" --retry-seconds 1
+refused 1 "not all of" env AWS_ALLOW_HTTP=false "$work/prepare-slices" fetch s3://studies/Task07 "$work/plain" --retry-seconds 1
 
 say "wrong credentials, and right ones"
 server "$work/auth" --auth
