@@ -1,7 +1,7 @@
 //! What processes that write into one folder share: a lock, and the removal of what a killed one left.
 //!
 //! Start at [`RunLock::take`]. The lock is the system's own on an open file, so it ends with the process, however
-//! that ends; the file `.lock` is only what it hangs on, and is removed by whoever lets go last. It is advice: it
+//! that ends; the file `.lock` is only what it hangs on, and is removed by whoever lets go of it. It is advice: it
 //! keeps out those who ask, which every command here does before it changes anything. On file systems that cannot
 //! lock there is none. This crate writes nothing else and knows no file of a run.
 //!

@@ -34,8 +34,9 @@ pub enum LockError {
 /// Holds a folder until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct RunLock {
-    /// In the order of being let go: one's own part first.
-    held: Vec<Held>,
+    /// None where the file system has no locks.
+    file: Option<File>,
+    path: PathBuf,
     /// Made for the lock: removed with it where nothing came of it.
     made: Option<PathBuf>,
 }
@@ -46,83 +47,44 @@ impl RunLock {
     /// # Errors
     /// [`LockError::Held`] if another process works there, [`LockError::Io`].
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        Self::hold(folder, None)
-    }
-
-    /// Takes the named part of a folder, beside others that take other parts; keeps out who wants all of it.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take).
-    pub fn take_part(folder: &Path, part: &str) -> Result<Self, LockError> {
-        Self::hold(folder, Some(part))
-    }
-
-    fn hold(folder: &Path, part: Option<&str>) -> Result<Self, LockError> {
-        let is_new = !folder.exists();
-        fs_err::create_dir_all(folder).map_err(|source| LockError::Io { path: folder.to_owned(), source })?;
-        let mut lock = Self { held: Vec::new(), made: is_new.then(|| folder.to_owned()) };
-        lock.held.push(Held::lock(folder, LOCK_FILE, part.is_some())?);
-        if let Some(part) = part {
-            lock.held.insert(0, Held::lock(folder, &format!("{LOCK_FILE}-{part}"), false)?);
-        }
-        Ok(lock)
-    }
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        self.held.clear();
-        if let Some(folder) = &self.made {
-            // Fails where it is not empty.
-            let _ = fs_err::remove_dir(folder);
-        }
-    }
-}
-
-/// One locked file.
-#[derive(Debug)]
-struct Held {
-    /// None where the file system has no locks.
-    file: Option<File>,
-    path: PathBuf,
-}
-
-impl Held {
-    fn lock(folder: &Path, name: &str, shared: bool) -> Result<Self, LockError> {
-        let path = folder.join(name);
-        let failed = |source| LockError::Io { path: path.clone(), source };
+        let made = (!folder.exists()).then(|| folder.to_owned());
+        let path = folder.join(LOCK_FILE);
         for _ in 0..N_TRIES {
+            fs_err::create_dir_all(folder)
+                .map_err(|source| LockError::Io { path: folder.to_owned(), source })?;
             let opened = fs_err::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
             let file = match opened {
                 Ok(file) => file.into_parts().0,
                 // Whoever was here took the empty folder away.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs_err::create_dir_all(folder).map_err(failed)?;
-                    continue;
-                }
-                Err(error) => return Err(failed(error)),
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(source) => return Err(LockError::Io { path, source }),
             };
-            match if shared { file.try_lock_shared() } else { file.try_lock() } {
-                Ok(()) if is_still_there(&file, &path) => return Ok(Self { file: Some(file), path }),
+            match file.try_lock() {
+                Ok(()) if is_still_there(&file, &path) => return Ok(Self { file: Some(file), path, made }),
                 // The file was removed by its holder: locking it keeps nobody out.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
                 Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                    return Ok(Self { file: None, path });
+                    return Ok(Self { file: None, path, made });
                 }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
             }
         }
         Err(LockError::Held { folder: folder.to_owned(), lock: path })
     }
 }
 
-impl Drop for Held {
+impl Drop for RunLock {
     fn drop(&mut self) {
-        // Where others share the file, the last one removes it. Elsewhere than on Unix it stays.
-        let is_last = self.file.as_ref().is_none_or(|file| file.try_lock().is_ok());
-        if cfg!(unix) && is_last {
+        // Removed while it is held, so that whoever opened it meanwhile sees that it is gone. Elsewhere than on Unix
+        // an open file cannot be removed: it stays.
+        if cfg!(unix) {
             let _ = fs_err::remove_file(&self.path);
+        }
+        self.file = None;
+        if let Some(folder) = &self.made {
+            // Fails where it is not empty.
+            let _ = fs_err::remove_dir(folder);
         }
     }
 }
@@ -172,23 +134,6 @@ mod tests {
         fs_err::write(folder.join(LOCK_FILE), "").unwrap();
         drop(RunLock::take(&folder).unwrap());
         assert_eq!(names(&folder), ["result"]);
-    }
-
-    #[test]
-    fn parts_are_held_beside_each_other_and_keep_out_the_whole() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path();
-        let one = RunLock::take_part(folder, "1-of-2").unwrap();
-        let two = RunLock::take_part(folder, "2-of-2").unwrap();
-        assert!(RunLock::take_part(folder, "1-of-2").is_err());
-        assert!(RunLock::take(folder).is_err());
-        drop(one);
-        assert!(RunLock::take(folder).is_err());
-        let one = RunLock::take_part(folder, "1-of-2").unwrap();
-        drop((one, two));
-        assert!(names(folder).is_empty());
-        let _whole = RunLock::take(folder).unwrap();
-        assert!(RunLock::take_part(folder, "1-of-2").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every call that changes a file fails, in every way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use rand_chacha::ChaCha8Rng;
@@ -13,14 +13,24 @@ use crate::table::Row;
 const KINDS: [Kind; 5] =
     [Kind::Full(ENOSPC), Kind::Fail(EIO), Kind::Fail(EACCES), Kind::Short, Kind::ShortThenFull(ENOSPC)];
 
-/// Breaks a job at every call in every way that the call can break, or at `most` of them, drawn by seed but with
-/// every kind of fault at every kind of call first.
-pub(super) fn errors(bench: &Bench<'_>, most: Option<usize>, random: &mut ChaCha8Rng) -> Result<Row> {
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Every call fails in every way that it can.
+    EveryWay,
+    /// Every call fails once, in ways that take turns, and every kind of call in every way.
+    EveryCall,
+    /// So many, drawn by seed, with every way at every kind of call first.
+    Some(usize),
+}
+
+/// Breaks a job at its calls.
+pub(super) fn errors(bench: &Bench<'_>, extent: Extent, random: &mut ChaCha8Rng) -> Result<Row> {
     let name = bench.job.name;
     let mut row =
         Row { what: format!("{name}: failing calls"), bad_is: "half files".into(), ..Row::default() };
     let (mut outcomes, mut calls) = (BTreeMap::<&str, u64>::new(), BTreeMap::<&str, u64>::new());
-    for fault in plan(bench, most, random) {
+    for fault in plan(bench, extent, random) {
         bench.clear()?;
         let ended: Ended = bench.faulty(fault, false, None).output()?.into();
         let call = &bench.calls[fault.at - 1];
@@ -62,29 +72,37 @@ pub(super) fn errors(bench: &Bench<'_>, most: Option<usize>, random: &mut ChaCha
     Ok(row)
 }
 
-/// Which faults are tried.
-fn plan(bench: &Bench<'_>, most: Option<usize>, random: &mut ChaCha8Rng) -> Vec<Fault> {
+/// Which faults are tried, in the order of the calls.
+fn plan(bench: &Bench<'_>, extent: Extent, random: &mut ChaCha8Rng) -> Vec<Fault> {
     let mut all = Vec::new();
     for (place, call) in bench.calls.iter().enumerate() {
-        let kinds = KINDS.into_iter().filter(|kind| {
-            !matches!(kind, Kind::Short | Kind::ShortThenFull(_))
-                || ["write", "pwrite"].contains(&&*call.name)
-        });
-        all.extend(kinds.map(|kind| Fault { at: place + 1, kind }));
+        let writes = ["write", "pwrite"].contains(&&*call.name);
+        let kinds = KINDS
+            .into_iter()
+            .filter(|kind| writes || !matches!(kind, Kind::Short | Kind::ShortThenFull(_)))
+            .collect::<Vec<_>>();
+        // Those that take turns first.
+        all.extend((0..kinds.len()).map(|n| Fault { at: place + 1, kind: kinds[(place + n) % kinds.len()] }));
     }
-    let Some(most) = most.filter(|most| *most < all.len()) else { return all };
-    // Shuffled; then the first of each kind of fault at each kind of call go to the front.
-    for place in (1..all.len()).rev() {
+    if extent == Extent::EveryWay {
+        return all;
+    }
+    // Shuffled where not all calls fail; then what was not seen before goes to the front.
+    let is_sample = matches!(extent, Extent::Some(_));
+    for place in (1..all.len()).rev().filter(|_| is_sample) {
         all.swap(place, below(random, place + 1));
     }
-    let mut seen = Vec::new();
-    all.sort_by_cached_key(|fault| {
-        let key = (fault.kind, bench.calls[fault.at - 1].name.clone());
-        let is_known = seen.contains(&key);
-        seen.push(key);
-        is_known
-    });
-    all.truncate(most);
-    all.sort_by_key(|fault| fault.at);
-    all
+    let (mut ways, mut calls) = (BTreeSet::new(), BTreeSet::new());
+    let (mut chosen, mut rest) = (Vec::new(), Vec::new());
+    for fault in all {
+        let is_new_way = ways.insert((fault.kind, bench.calls[fault.at - 1].name.clone()));
+        let is_new_call = !is_sample && calls.insert(fault.at);
+        if is_new_way || is_new_call { chosen.push(fault) } else { rest.push(fault) }
+    }
+    if let Extent::Some(most) = extent {
+        chosen.extend(rest);
+        chosen.truncate(most);
+        chosen.sort_by_key(|fault| fault.at);
+    }
+    chosen
 }

@@ -34,9 +34,12 @@ pub struct FaultOptions {
     /// Kills of each job; with six jobs, 50 are 300
     #[arg(long, default_value_t = 50)]
     pub kills: usize,
-    /// Faults of each job [default: every kind at every call]
-    #[arg(long, value_name = "N")]
+    /// Faults of each job [default: every call once, in ways that take turns, and every way at every kind of call]
+    #[arg(long, value_name = "N", conflicts_with = "every_way")]
     pub faults: Option<usize>,
+    /// Every call fails in every way: about three times as long
+    #[arg(long)]
+    pub every_way: bool,
     /// The seed of every draw
     #[arg(long, default_value_t = 1)]
     pub fault_seed: u64,
@@ -47,7 +50,7 @@ pub struct FaultOptions {
 
 impl Default for FaultOptions {
     fn default() -> Self {
-        Self { programs: None, kills: 50, faults: None, fault_seed: 1, job: None }
+        Self { programs: None, kills: 50, faults: None, every_way: false, fault_seed: 1, job: None }
     }
 }
 
@@ -62,11 +65,17 @@ pub fn run(options: &FaultOptions) -> Result<Vec<Row>> {
     let all = jobs::jobs(&options.programs()?, &work.path().join("inputs"))?;
     let wanted = all.iter().filter(|job| options.job.as_ref().is_none_or(|name| name == job.name));
     for job in wanted {
+        bin_support::note(&format!("faults under {}", job.name));
         let bench = trial::Bench::new(job, &shim, &work.path().join("trial"))?;
         // Draws of one job do not depend on which others run.
         let random = || ChaCha8Rng::seed_from_u64(options.fault_seed);
         rows.push(kills::kills(&bench, options.kills, &mut random())?);
-        rows.push(errors::errors(&bench, options.faults, &mut random())?);
+        let extent = match (options.every_way, options.faults) {
+            (true, _) => errors::Extent::EveryWay,
+            (false, Some(most)) => errors::Extent::Some(most),
+            (false, None) => errors::Extent::EveryCall,
+        };
+        rows.push(errors::errors(&bench, extent, &mut random())?);
         rows.push(disks::full_disks(&bench, options.faults)?);
         rows.push(clocks::clocks(&bench)?);
         rows.extend(locks::second_process(&bench, &mut random())?);

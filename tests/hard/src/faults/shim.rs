@@ -60,7 +60,7 @@ pub(super) fn go_file(root: &Path) -> PathBuf {
 }
 
 /// What happens at a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// Nothing: calls are counted.
     None,
