@@ -30,6 +30,9 @@ pub fn n_bad(rows: &[Row]) -> u64 {
 }
 
 /// The table for people: aligned columns, then the notes of rows that have some.
+///
+/// # Panics
+/// Never: a string takes what is written.
 #[must_use]
 pub fn to_text(rows: &[Row]) -> String {
     let head = ["what", "tried", "bad", "worst time", "worst memory"].map(str::to_owned);

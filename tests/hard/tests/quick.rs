@@ -2,13 +2,12 @@
 
 use std::sync::Mutex;
 
-use hard::inputs::{
-    Tally, bombs, named, names, numbers, read_seeds, run_cases, run_range, run_regressions,
-};
+use hard::inputs::{Tally, bombs, named, names, numbers, read_seeds, run_cases, run_range, run_regressions};
 
 /// Held by each test, because memory and panics are counted for the whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+#[expect(clippy::print_stdout, reason = "figures for those who ask with --nocapture")]
 fn check(what: &str, tally: &Tally) {
     println!("{what}: {} tried, {:.3} s, {} bytes", tally.tried, tally.worst_seconds, tally.worst_bytes);
     // Time is left out: a busy machine is no fault of a reader.

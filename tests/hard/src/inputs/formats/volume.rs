@@ -63,7 +63,7 @@ fn read(bytes: &[u8], variant: u64) -> Result<String, String> {
     Ok(outcome(&volume))
 }
 
-fn damage_header(random: &mut Random, bytes: &mut Vec<u8>) {
+fn damage_header(random: &mut Random, bytes: &mut [u8]) {
     let is_second = matches!(bytes.get(..4), Some([28, 2, 0, 0] | [0, 0, 2, 28]));
     let is_big = bytes.first() == Some(&0);
     let fields: &[_] = if is_second { &FIELDS_2 } else { &FIELDS_1 };
