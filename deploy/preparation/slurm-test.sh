@@ -102,8 +102,12 @@ scancel --batch --signal=KILL "${array}_3"
 scontrol requeue "${array}_1"
 echo "stopped with $(n_parts 1) and $(n_parts 3) of 6 volumes"
 # Slurm waits for two minutes before it starts such a task again; this one need not.
-until scontrol update "JobId=${array}_1" StartTime=now 2>/dev/null \
-    && [[ $(squeue --noheader --job "${array}_1" --format=%T) = PENDING || $(n_parts 1) = 6 ]]; do sleep 0.2; done
+for _ in {1..100}; do
+    scontrol update "JobId=${array}_1" StartTime=now 2>/dev/null \
+        && [[ $(squeue --noheader --job "${array}_1" --format=%T) = PENDING ]] && break
+    [[ $(n_parts 1) = 6 ]] && break
+    sleep 0.2
+done
 finish
 [[ ! -e $OUT/prepared ]] || { echo "merged without a shard" >&2; exit 1; }
 grep -H "^error" "$work"/prepare-slices-*.log || true
