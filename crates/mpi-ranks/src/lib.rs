@@ -1,6 +1,6 @@
 //! Data-parallel ranks of a training run over MPI.
 //!
-//! [`MpiRanks`] (feature `mpi`) is a [`GradientSync`](vlm_train::GradientSync): every process that
+//! `MpiRanks` (feature `mpi`) is a [`GradientSync`](vlm_train::GradientSync): every process that
 //! `mpirun` or `srun` started is a rank of one run. [`is_launched`] says whether there is a launcher
 //! at all; without one a program stays one process and MPI is never touched.
 //!
