@@ -58,11 +58,10 @@ pub fn write_study(
     let StudyPrediction { findings, volume } = prediction;
     let out = files.out;
     let overlays = out.join("overlays");
+    fs_err::create_dir_all(out).map_err(CascadeError::io(out))?;
     for folder in [out, &overlays] {
         // What was left under temporary names by a process that was killed.
-        fs_err::create_dir_all(folder)
-            .and_then(|()| remove_partial(folder))
-            .map_err(CascadeError::io(folder))?;
+        remove_partial(folder).map_err(CascadeError::io(folder))?;
     }
     let [low, high] = files.window_hu;
     let window = HuWindow::from_limits(low, high)
