@@ -1,5 +1,5 @@
 //! What programs ask of the system: no network, no rights for others beyond the user's, and hardened executables.
-#![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test helpers outside of test functions")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -397,7 +397,8 @@ impl Planter {
     /// A NIfTI-1 file, not compressed, with values in its free text fields and in two extensions.
     pub(crate) fn nifti(&mut self, plain: &[u8]) -> Vec<u8> {
         let mut header = plain[..348].to_vec();
-        let voxels = &plain[f32::from_le_bytes(plain[108..112].try_into().unwrap()) as usize..];
+        assert_eq!(plain[108..112], 352_f32.to_le_bytes(), "as our writer has it");
+        let voxels = &plain[352..];
         for (place, at) in [("D", 4), ("DBNAME", 14), ("DESCRIP", 148), ("AUX", 228), ("INTENT", 328)] {
             let mark = self.mark(place, 0);
             header[at..at + mark.len()].copy_from_slice(mark.as_bytes());
