@@ -82,7 +82,7 @@ impl Outputs {
         for (what, bytes) in &self.all {
             assert_eq!(search.find(bytes), None, "{what}");
         }
-        assert_eq!(files(self.temporary.path()), [PathBuf::new(); 0], "left behind");
+        assert_eq!(files(self.temporary.path()), Vec::<PathBuf>::new(), "left behind");
         self.all.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 }

@@ -10,7 +10,7 @@ const MODULE: &str = "crates/fused-ops/src/kernels/raw";
 /// there the workspace's `deny` stands, and the search of this file.
 const DENY: [&str; 6] = ["box-segmenter", "cascade", "chat-server", "ct-slices", "findings", "nano-pretrain"];
 /// Folders of a checkout that hold our sources.
-const SOURCES: [&str; 4] = ["crates", "bins", "benches", "fuzz"];
+const SOURCES: [&str; 5] = ["crates", "bins", "benches", "fuzz", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("a checkout")
