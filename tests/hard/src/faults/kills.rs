@@ -25,7 +25,7 @@ pub(super) fn kills(bench: &Bench<'_>, n: usize, random: &mut ChaCha8Rng) -> Res
             if row.tried == n as u64 || bench.is_done() {
                 break;
             }
-            let at_call = row.tried % 2 == 0;
+            let at_call = row.tried.is_multiple_of(2);
             let was_killed = if at_call {
                 at_a_call(bench, place > 0, random)?
             } else {
@@ -53,7 +53,7 @@ pub(super) fn kills(bench: &Bench<'_>, n: usize, random: &mut ChaCha8Rng) -> Res
 }
 
 fn at_a_call(bench: &Bench<'_>, again: bool, random: &mut ChaCha8Rng) -> Result<bool> {
-    let kind = if random.next_u64() % 2 == 0 { Kind::KillBefore } else { Kind::KillAfter };
+    let kind = if random.next_u64().is_multiple_of(2) { Kind::KillBefore } else { Kind::KillAfter };
     let at = 1 + below(random, bench.calls.len());
     let status =
         bench.faulty(Fault { at, kind }, again, None).stdout(Stdio::null()).stderr(Stdio::null()).status()?;

@@ -29,7 +29,7 @@ pub struct Tally {
     pub aborts: u64,
     /// Inputs that took more memory than their format allows.
     pub over_memory: u64,
-    /// Inputs that took more than [`LIMIT_SECONDS`].
+    /// Inputs that took more than `LIMIT_SECONDS`.
     pub over_time: u64,
     /// Promises broken.
     pub broken: u64,
