@@ -11,7 +11,6 @@ fn check(job: &str) {
         FaultOptions { kills: 4, faults: Some(14), job: Some(job.to_owned()), ..FaultOptions::default() };
     let rows = run(&options).expect("the programs are built with the workspace");
     let text = to_text(&rows);
-    println!("{text}");
     assert_eq!(n_bad(&rows), 0, "{text}");
     let tried =
         |what: &str| rows.iter().filter(|row| row.what.ends_with(what)).map(|row| row.tried).sum::<u64>();
