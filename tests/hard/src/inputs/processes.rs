@@ -209,3 +209,27 @@ fn wait(mut child: Child, progress: &Path) -> anyhow::Result<Result<Tally, Strin
     }
     Ok(Ok(serde_json::from_str(&text).context("a process of the suite gave no tally")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_processes_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let progress = folder.path().join("progress");
+        fs_err::write(&progress, 3_u64.to_le_bytes()).unwrap();
+        let run = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());
+            wait(command.spawn().unwrap(), &progress)
+        };
+        let tally = Tally { tried: 2, ..Tally::default() };
+        let json = serde_json::to_string(&tally).unwrap();
+        assert_eq!(run(&format!("echo '{json}'")).unwrap(), Ok(tally));
+        let how = run("kill -ABRT $$").unwrap().unwrap_err();
+        assert!(how.contains("signal: 6"), "{how}");
+        assert!(run("exit 1").is_err(), "a suite that cannot begin is no finding");
+        assert_eq!(position(&progress).unwrap(), 3);
+    }
+}
