@@ -22,7 +22,6 @@ pub(crate) trait Exchange {
 
 /// Values that are exchanged at once: all of the published adapters and projector, whose exchange then waits for the
 /// network once, and far below the 2^31 - 1 elements that an MPI call may count. What is received takes 256 MiB at most.
-#[cfg(feature = "mpi")]
 const BLOCK: usize = 64 << 20;
 /// Values that are added up at once: they stay in the processor's cache.
 const TILE: usize = 2048;
