@@ -122,23 +122,39 @@ fn results_are_no_more_open_than_the_user_says() {
     let study = study(work.path());
     for (umask, wanted) in [("077", 0o600), ("027", 0o640), ("022", 0o644)] {
         let out = work.path().join(umask);
-        let run = format!("umask {umask} && exec \"$0\" \"$1\" --out \"$2\"");
-        let mut command = Command::new("sh");
-        command.args(["-c", &run]).arg(program("predict-study")).arg(&study).arg(&out);
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "umask {umask}");
+        let findings = out.join("findings").display().to_string();
+        let weights = out.join("nano").display().to_string();
+        let programs = [
+            ("predict-study", vec![study.as_str(), "--out", &findings]),
+            ("model-tool", vec!["init", "--preset", "nano", "--out", &weights]),
+        ];
+        for (name, arguments) in programs {
+            let run = format!("umask {umask} && exec \"$@\"");
+            let mut command = Command::new("sh");
+            command.args(["-c", &run, "sh"]).arg(program(name)).args(arguments);
+            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+            assert!(status.success(), "{name}, umask {umask}");
+        }
         let mut folders = vec![out];
         let mut n_files = 0;
         while let Some(folder) = folders.pop() {
             for entry in fs_err::read_dir(folder).unwrap() {
                 let entry = entry.unwrap();
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
                 if entry.file_type().unwrap().is_dir() {
+                    // who may read a file may look into its folder
+                    let wanted = wanted | (wanted & 0o444) >> 2;
+                    assert_eq!(
+                        mode & !wanted,
+                        0,
+                        "{mode:o} of {} under umask {umask}",
+                        entry.path().display()
+                    );
                     folders.push(entry.path());
                     continue;
                 }
                 n_files += 1;
-                let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-                assert_eq!(mode & !wanted, 0, "{:o} of {} under umask {umask}", mode, entry.path().display());
+                assert_eq!(mode & !wanted, 0, "{mode:o} of {} under umask {umask}", entry.path().display());
             }
         }
         assert!(n_files > 6, "{n_files}");

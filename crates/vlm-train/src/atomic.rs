@@ -26,9 +26,8 @@ pub(crate) fn write_folder(
     fill: impl FnOnce(&Path) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     let beside = folder.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let partial = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(&beside).map_err(io_error(&beside))?;
+    let partial = ordinary_folder().tempdir_in(&beside).map_err(io_error(&beside))?;
     fill(partial.path())?;
-    open_to_others(partial.path()).map_err(io_error(folder))?;
     sync_folder(partial.path())?;
     if folder.exists() {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -52,14 +51,15 @@ fn sync_folder(_folder: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// tempfile makes what only its owner reads; a result is an ordinary folder.
-#[cfg(unix)]
-fn open_to_others(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
+/// Temporary folders with the rights that the user's umask leaves: tempfile's own are for their owner alone, and a
+/// result is an ordinary folder.
+fn ordinary_folder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o777));
+    }
+    builder
 }

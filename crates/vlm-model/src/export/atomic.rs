@@ -32,7 +32,7 @@ pub(crate) fn write_file(
     write: impl FnOnce(&mut HashingWriter) -> Result<(), ExportError>,
 ) -> Result<WrittenFile, ExportError> {
     let failed = |source| ExportError::Io { path: path.to_owned(), source };
-    let partial = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(parent(path)).map_err(failed)?;
+    let partial = ordinary(0o666).tempfile_in(parent(path)).map_err(failed)?;
     let (file, partial) = partial.into_parts();
     let mut writer = HashingWriter {
         file: BufWriter::with_capacity(BUFFER, file),
@@ -44,7 +44,6 @@ pub(crate) fn write_file(
     let HashingWriter { file, sha256, bytes, .. } = writer;
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
-    make_readable(&file, 0o644).map_err(failed)?;
     drop(file);
     partial.persist(path).map_err(|error| failed(error.error))?;
     Ok(WrittenFile { path: path.to_owned(), bytes, sha256: to_hex(&sha256.finalize()) })
@@ -93,9 +92,8 @@ pub(crate) fn write_folder<T>(
     }
     let beside = parent(folder);
     fs_err::create_dir_all(beside).map_err(failed)?;
-    let partial = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(beside).map_err(failed)?;
+    let partial = ordinary(0o777).tempdir_in(beside).map_err(failed)?;
     let filled = fill(partial.path())?;
-    make_readable(&fs_err::File::open(partial.path()).map_err(failed)?.into(), 0o755).map_err(failed)?;
     // A folder is not renamed over another: the old one steps aside, and back if that fails.
     let old = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(beside).map_err(failed)?;
     let aside = old.path().join("old");
@@ -126,16 +124,19 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// tempfile makes what only its owner reads; a result is an ordinary file or folder.
-#[cfg(unix)]
-fn make_readable(file: &File, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &File, _mode: u32) -> io::Result<()> {
-    Ok(())
+/// Temporary files or folders with these rights less the user's umask: tempfile's own are for their owner alone, and
+/// a result is an ordinary one.
+fn ordinary(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _no_rights_of_unix = mode;
+    builder
 }
 
 #[cfg(test)]
