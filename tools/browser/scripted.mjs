@@ -201,8 +201,16 @@ await run(binary, ["--token-ms", "15"], async ({ page, address, problems, test, 
     });
   } else console.log("skipped: a real DICOM series opens (no shared data)");
   await test("a study that the server lost is uploaded again, without a word", async () => {
+    const fetched = () => page.waitForFunction(() => performance.getEntriesByType("resource").some(({ name }) => /slices\/[0-9]+\.i16$/.test(name)));
+    // Another study first, so that what is seen and fetched is the new one's.
+    await page.evaluate(() => performance.clearResourceTimings());
+    await page.setInputFiles("#file-input", join(samples, "picture.png"));
+    await facts("200 × 200 px, 1 slice");
+    await fetched();
+    await page.evaluate(() => performance.clearResourceTimings());
     await page.setInputFiles("#file-input", join(samples, "study.nii.gz"));
     await facts("NIfTI: 128 × 128 px, 24 slices");
+    await fetched();
     const known = problems.length;
     const ids = () => page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name.match(/studies\/([0-9a-f]{32})\/slices/)?.[1]).filter(Boolean));
     const lose = async () => {
