@@ -69,6 +69,27 @@ pub(super) fn as_inputs(files: &[(PathBuf, Vec<u8>)]) -> Vec<Vec<u8>> {
     (0_u8..).zip(files).map(|(n, (_, bytes))| [&[n], &bytes[..]].concat()).collect()
 }
 
+/// The input of one damaged file of a folder: with a chance of `text_share` one of its JSON files, else the seed's.
+pub(super) fn damaged_file(
+    random: &mut Random,
+    files: &[(PathBuf, Vec<u8>)],
+    seeds: &[Vec<u8>],
+    seed: usize,
+    text_share: f64,
+) -> Vec<u8> {
+    let texts: Vec<usize> =
+        (0..files.len()).filter(|n| files[*n].0.extension().is_some_and(|e| e == "json")).collect();
+    let seed = if random.random_bool(text_share) { texts[random.random_range(0..texts.len())] } else { seed };
+    let mut bytes = seeds[seed][1..].to_vec();
+    if texts.contains(&seed) && random.random_bool(0.85) {
+        damage_json(random, &mut bytes);
+    } else {
+        damage_bytes(random, &mut bytes, 512);
+    }
+    bytes.insert(0, seeds[seed][0]);
+    bytes
+}
+
 /// A model folder.
 pub(super) struct Checkpoint {
     folder: TempDir,
@@ -99,19 +120,8 @@ impl Format for Checkpoint {
     }
 
     fn damaged(&self, random: &mut Random, seed: usize) -> Vec<u8> {
-        // JSON three times of four: tensors are damaged as a format of their own.
-        let texts: Vec<usize> = (0..self.files.len())
-            .filter(|n| self.files[*n].0.extension().is_some_and(|e| e == "json"))
-            .collect();
-        let seed = if random.random_bool(0.75) { texts[random.random_range(0..texts.len())] } else { seed };
-        let mut bytes = self.seeds[seed][1..].to_vec();
-        if texts.contains(&seed) && random.random_bool(0.85) {
-            damage_json(random, &mut bytes);
-        } else {
-            damage_bytes(random, &mut bytes, 512);
-        }
-        bytes.insert(0, self.seeds[seed][0]);
-        bytes
+        // Tensors are damaged as a format of their own.
+        damaged_file(random, &self.files, &self.seeds, seed, 0.75)
     }
 
     fn read(&mut self, bytes: &[u8], _variant: u64) -> Result<String, String> {

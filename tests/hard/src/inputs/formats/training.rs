@@ -5,17 +5,15 @@
 
 use std::path::PathBuf;
 
-use rand::RngExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use vlm_train::{TrainError, checkpoint_folder, latest_checkpoint, load_trained_weights};
 
 use self::tiny::{Options, full_config, model, run};
-use super::checkpoint::{as_inputs, files_below};
+use super::checkpoint::{as_inputs, damaged_file, files_below};
 use crate::inputs::format::{Format, outcome};
-use crate::inputs::mutate::{Random, damage_bytes};
-use crate::inputs::mutate_text::damage_json;
+use crate::inputs::mutate::Random;
 
 #[path = "../../../../../crates/vlm-train/tests/tiny/mod.rs"]
 mod tiny;
@@ -67,18 +65,7 @@ impl Format for TrainingCheckpoint {
     }
 
     fn damaged(&self, random: &mut Random, seed: usize) -> Vec<u8> {
-        let texts: Vec<usize> = (0..self.files.len())
-            .filter(|n| self.files[*n].0.extension().is_some_and(|e| e == "json"))
-            .collect();
-        let seed = if random.random_bool(0.6) { texts[random.random_range(0..texts.len())] } else { seed };
-        let mut bytes = self.seeds[seed][1..].to_vec();
-        if texts.contains(&seed) && random.random_bool(0.85) {
-            damage_json(random, &mut bytes);
-        } else {
-            damage_bytes(random, &mut bytes, 512);
-        }
-        bytes.insert(0, self.seeds[seed][0]);
-        bytes
+        damaged_file(random, &self.files, &self.seeds, seed, 0.6)
     }
 
     fn read(&mut self, bytes: &[u8], variant: u64) -> Result<String, String> {
