@@ -20,7 +20,8 @@
 //! It refuses specs that cannot show every organ ([`SpecError`]), never prints, and is not a model
 //! of disease or of any scanner: do not estimate clinical performance with it.
 //!
-//! Start at [`write_dataset`] for files, [`generate_patient`] for arrays.
+//! Start at [`write_dataset`] for files, [`generate_patient`] for arrays, [`generate_mass_pair`] for a tumor
+//! and what the same patient looks like without it.
 //!
 //! ```
 //! use ct_phantom::{Layout, PhantomLabel, PhantomSpec, generate_patient};
@@ -56,5 +57,5 @@ pub use dataset::{MANIFEST_NAME, PhantomManifest, Progress, StudyRecord, write_d
 pub use error::PhantomError;
 pub use facts::{Location, PatientFacts, TumorFacts};
 pub use label::PhantomLabel;
-pub use phantom::{Phantom, generate_patient};
+pub use phantom::{MassPair, Phantom, generate_mass_pair, generate_patient};
 pub use spec::{Layout, ParseLayoutError, PhantomSpec, SpecError, Tumors};

@@ -1,5 +1,6 @@
 //! One patient in memory.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use ct_volume::{Affine, LabelVolume, Orientation, Volume};
@@ -37,10 +38,54 @@ pub struct Phantom {
 /// [`PhantomError::NoSuchPatient`] if `index` is not below `spec.patients`.
 pub fn generate_patient(spec: &PhantomSpec, index: u32) -> Result<Phantom, PhantomError> {
     spec.check()?;
+    check_index(spec, index)?;
+    generate_oriented(spec, index, has_tumor(spec, index), Orientation::LPS, &AtomicBool::new(false))
+}
+
+/// Planes of a patient with a mass that is a tumor, and the same planes where it is none.
+#[derive(Clone, Debug)]
+pub struct MassPair {
+    /// The lowest of the planes, as counted in the patient's whole study.
+    pub first_plane: usize,
+    /// The mass is a tumor.
+    pub with_tumor: Phantom,
+    /// It is an ordinary bulge of parenchyma; all else, noise too, is the same.
+    pub without: Phantom,
+}
+
+/// Makes the planes through a mass of a patient twice: as a tumor and as the bulge that the healthy have.
+///
+/// What differs between the two is what a tumor is, and nothing else; so a model that tells them apart
+/// looks at it. `mass` 0 is the patient's own: its planes are those of [`generate_patient`]. Higher numbers
+/// are masses elsewhere in the same patient, with the ducts, cysts and neighbors that are drawn with them.
+/// Who of a spec's patients has a tumor does not matter here.
+///
+/// # Units
+/// HU as in [`generate_patient`]; the affine maps the planes to where they lie in the study.
+///
+/// # Errors
+/// As [`generate_patient`].
+pub fn generate_mass_pair(spec: &PhantomSpec, index: u32, mass: u32) -> Result<MassPair, PhantomError> {
+    spec.check()?;
+    check_index(spec, index)?;
+    let mut patient = Patient::draw_with(spec, index, mass);
+    let center = snap(&mut patient);
+    let slice_mm = Grid::new(&patient.scan).slice;
+    let half = patient.mass.radius_mm / patient.mass.stretch.z;
+    let reach = index_below(half / slice_mm, patient.scan.n_slices);
+    let planes = center[2].saturating_sub(reach)..(center[2] + reach + 1).min(patient.scan.n_slices);
+    let first_plane = planes.start;
+    let make = |tumor| {
+        study(spec, index, &patient, center, tumor, planes.clone(), Orientation::LPS, &AtomicBool::new(false))
+    };
+    Ok(MassPair { first_plane, with_tumor: make(true)?, without: make(false)? })
+}
+
+fn check_index(spec: &PhantomSpec, index: u32) -> Result<(), PhantomError> {
     if index >= spec.patients {
         return Err(PhantomError::NoSuchPatient { index, patients: spec.patients });
     }
-    generate_oriented(spec, index, has_tumor(spec, index), Orientation::LPS, &AtomicBool::new(false))
+    Ok(())
 }
 
 /// The same for a checked spec, with other axes (right-left first, slices last), and a way to stop.
@@ -53,19 +98,35 @@ pub(crate) fn generate_oriented(
 ) -> Result<Phantom, PhantomError> {
     let mut patient = Patient::draw(spec, index);
     let center = snap(&mut patient);
-    let Patient { scan, anatomy, mass } = &patient;
+    let planes = 0..patient.scan.n_slices;
+    study(spec, index, &patient, center, tumor, planes, orientation, cancel)
+}
 
-    let shape = [scan.matrix, scan.matrix, scan.n_slices];
+/// Renders some planes of a patient whose mass lies in the voxel `center`.
+#[expect(clippy::too_many_arguments, reason = "what a study is made of")]
+fn study(
+    spec: &PhantomSpec,
+    index: u32,
+    patient: &Patient,
+    center: [usize; 3],
+    tumor: bool,
+    planes: Range<usize>,
+    orientation: Orientation,
+    cancel: &AtomicBool,
+) -> Result<Phantom, PhantomError> {
+    let Patient { scan, anatomy, mass } = patient;
+    let first = planes.start;
+    let shape = [scan.matrix, scan.matrix, planes.len()];
     let steps = Orientation::LPS.transform_to(orientation);
     let mut hu = Array3::<f32>::zeros((shape[0], shape[1], shape[2]).f());
     let mut organs = Array3::<u16>::zeros((shape[0], shape[1], shape[2]).f());
-    let scene = Scene { patient: &patient, tumor };
+    let scene = Scene { patient, tumor };
     let mut noise = Draws::new(spec.seed, spec.layout, u64::from(index), Purpose::Quantum);
     let place = |i: usize, j: usize, k: usize| {
         let turned = |n: usize, at: usize| if steps.flip[n] { shape[n] - 1 - at } else { at };
-        [turned(0, i), turned(1, j), turned(2, k)]
+        [turned(0, i), turned(1, j), turned(2, k - first)]
     };
-    let done = render(&scene, &mut noise, cancel, |k, j, line, labels| {
+    let done = render(&scene, &mut noise, planes, cancel, |k, j, line, labels| {
         for (i, (&value, label)) in line.iter().zip(labels).enumerate() {
             let at = place(i, j, k);
             hu[at] = value;
@@ -76,7 +137,7 @@ pub(crate) fn generate_oriented(
         return Err(PhantomError::Cancelled);
     }
 
-    let affine = steps.affine(&lps_affine(scan), shape);
+    let affine = steps.affine(&lps_affine(scan, first), shape);
     let facts = PatientFacts {
         index,
         tumor: tumor.then(|| TumorFacts {
@@ -123,13 +184,14 @@ fn snap(patient: &mut Patient) -> [usize; 3] {
     voxel
 }
 
-/// Columns to the left, rows to the back, slices up, in RAS+ mm.
-fn lps_affine(scan: &Acquisition) -> Affine {
+/// Columns to the left, rows to the back, slices up from the plane `lowest`, in RAS+ mm.
+#[expect(clippy::cast_precision_loss, reason = "numbers of planes")]
+fn lps_affine(scan: &Acquisition, lowest: usize) -> Affine {
     let half = scan.pixel_mm * (scan.matrix as f64 - 1.0) / 2.0;
     let first = [
         half - scan.center_mm[0] + scan.origin_shift_mm[0],
         half - scan.center_mm[1] + scan.origin_shift_mm[1],
-        scan.z_start_mm + scan.origin_shift_mm[2],
+        scan.z_start_mm + scan.origin_shift_mm[2] + lowest as f64 * scan.slice_mm,
     ]
     // Four decimals, which DICOM's text numbers and NIfTI's floats both hold.
     .map(|mm| (mm * 1e4).round() / 1e4);

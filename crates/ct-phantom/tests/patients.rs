@@ -1,9 +1,11 @@
 //! What is true of every patient in memory.
 
 use ct_phantom::{
-    Layout, Phantom, PhantomError, PhantomLabel as Label, PhantomSpec, Tumors, generate_patient,
+    Layout, Phantom, PhantomError, PhantomLabel as Label, PhantomSpec, Tumors, generate_mass_pair,
+    generate_patient,
 };
 use ct_volume::Orientation;
+use ndarray::{Axis, Slice};
 
 fn quick(seed: u64, patients: u32) -> PhantomSpec {
     PhantomSpec::quick(Layout::Msd, seed, patients)
@@ -216,4 +218,41 @@ fn patients_are_bounded() {
     assert!(matches!(error, PhantomError::NoSuchPatient { index: 2, patients: 2 }), "{error}");
     let error = generate_patient(&quick(1, 2).with_matrix(8), 0).unwrap_err();
     assert!(matches!(error, PhantomError::Spec(_)), "{error}");
+}
+
+#[test]
+fn a_pair_differs_in_the_tumor_alone() {
+    let spec = quick(19, 4);
+    for index in 0..spec.patients {
+        let whole = make(&spec, index);
+        for mass in 0..3 {
+            let pair = generate_mass_pair(&spec, index, mass).expect("a spec in bounds");
+            let (with, without) = (&pair.with_tumor, &pair.without);
+            assert!(with.count(Label::Tumor) > 0 && without.count(Label::Tumor) == 0);
+            let mut changed = 0;
+            for (at, &label) in with.organs.labels().indexed_iter() {
+                let other = without.organs.labels()[at];
+                let expected = if label == Label::Tumor.value() { Label::Pancreas.value() } else { label };
+                // The look-alike beside the gland has one outline in both.
+                assert_eq!(other, expected, "patient {index}, mass {mass}, voxel {at:?}");
+                changed += usize::from(with.volume.hu()[at] != without.volume.hu()[at]);
+            }
+            assert!(changed > 0 && changed * 10 < with.organs.labels().len());
+
+            let n_planes = with.facts.shape[2];
+            assert!(n_planes > 0 && pair.first_plane + n_planes <= whole.facts.shape[2]);
+            let own = if whole.facts.tumor.is_some() { with } else { without };
+            let planes = whole
+                .volume
+                .hu()
+                .slice_axis(Axis(2), Slice::from(pair.first_plane..pair.first_plane + n_planes));
+            assert_eq!(planes == own.volume.hu(), mass == 0, "patient {index}, mass {mass}");
+            let [x, y, z] = with.volume.geometry().affine().apply([1.0, 2.0, 0.0]);
+            #[expect(clippy::cast_precision_loss, reason = "a plane's number")]
+            let [a, b, c] = whole.volume.geometry().affine().apply([1.0, 2.0, pair.first_plane as f64]);
+            assert!((x - a).abs() < 1e-9 && (y - b).abs() < 1e-9 && (z - c).abs() < 1e-3);
+        }
+    }
+    let beyond = generate_mass_pair(&spec, 4, 0).map(|_| ());
+    assert!(matches!(beyond, Err(PhantomError::NoSuchPatient { index: 4, patients: 4 })));
 }

@@ -8,6 +8,7 @@ mod spine;
 mod survey;
 mod wall;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::acquisition::Acquisition;
@@ -29,11 +30,13 @@ pub(crate) struct Scene<'a> {
     pub(crate) tumor: bool,
 }
 
-/// Renders all slices from the lowest up. `store` receives slice, row, HU and labels of each row,
-/// columns running to the patient's left and rows to the back; returns false if `cancel` was set.
+/// Renders the slices of `planes` from the lowest up. `store` receives slice, row, HU and labels of each
+/// row, columns running to the patient's left and rows to the back; returns false if `cancel` was set.
+/// A slice does not depend on which others are rendered.
 pub(crate) fn render(
     scene: &Scene<'_>,
     noise_draws: &mut Draws,
+    planes: Range<usize>,
     cancel: &AtomicBool,
     mut store: impl FnMut(usize, usize, &[f32], &[Label]),
 ) -> bool {
@@ -45,7 +48,7 @@ pub(crate) fn render(
     let mut plane = vec![0.0; n * n];
     let mut depth = vec![0.0; n * n];
     let mut labels = vec![Label::Background; n * n];
-    for k in 0..scan.n_slices {
+    for k in planes {
         if cancel.load(Ordering::Relaxed) {
             return false;
         }
