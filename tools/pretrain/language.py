@@ -54,10 +54,11 @@ class Block(nn.Module):
         q, k, v = heads(a.q_proj), heads(a.k_proj), heads(a.v_proj)
 
         def turn(x):
-            first, second = x.chunk(2, -1)
+            first, second = x.float().chunk(2, -1)
             return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
 
-        out = F.scaled_dot_product_attention(turn(q), turn(k), v, is_causal=True)
+        with torch.autocast("cpu", enabled=False):
+            out = F.scaled_dot_product_attention(turn(q), turn(k), v.float(), is_causal=True)
         x = x + a.o_proj(out.transpose(1, 2).reshape(b, n, HIDDEN))
         y = self.post_attention_layernorm(x)
         return x + self.mlp.down_proj(F.silu(self.mlp.gate_proj(y)) * self.mlp.up_proj(y))
@@ -81,7 +82,7 @@ class Language(nn.Module):
         """Mean cross-entropy of targets (-100: none); `ids` hold zeros where the image is."""
         b, n = ids.shape
         x = self.model.embed_tokens(ids)
-        images = self.llama_proj(features)
+        images = self.llama_proj(features).float()
         places = image_at[:, None] + torch.arange(images.shape[1])
         x = x.scatter(1, places[..., None].expand(-1, -1, HIDDEN), images)
         half = HIDDEN // HEADS // 2
@@ -91,7 +92,7 @@ class Language(nn.Module):
             x = layer(x, cos, sin)
         here = targets[:, 1:] >= 0
         logits = F.linear(self.model.norm(x[:, :-1][here]), self.model.embed_tokens.weight)
-        return F.cross_entropy(logits, targets[:, 1:][here])
+        return F.cross_entropy(logits.float(), targets[:, 1:][here])
 
     def published(self):
         out = {}
@@ -131,6 +132,7 @@ def main():
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--seed", type=int, default=13)
     p.add_argument("--start", help="base.safetensors of before, whose language model goes on")
+    p.add_argument("--bf16", action="store_true", help="products in bfloat16, several times as fast where the processor has them")
     p.add_argument("--processes", type=int, default=1)
     p.add_argument("--stem", type=int, nargs="+", default=[24, 48, 96])
     p.add_argument("--residual", type=int, nargs="+", default=[0, 0, 0])
@@ -182,7 +184,9 @@ def train(rank, args):
         at = (step * args.batch + rank * b) % (len(questions) - args.batch)
         batch = questions[at:at + b]
         rows = [place[q[0]] for q in batch]
-        loss = model(torch.stack([parts[r % n][r // n] for r in rows]).float(), *collate(batch, n_image))
+        shown = torch.stack([parts[r % n][r // n] for r in rows]).float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            loss = model(shown, *collate(batch, n_image))
         tower.update(loss, params, opt, n)
         step += 1
         mean = 0.98 * mean + 0.02 * float(loss.detach())

@@ -50,7 +50,8 @@ class Attention(nn.Module):
         b, n, w = x.shape
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias).view(b, n, 3, HEADS, w // HEADS).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+        with torch.autocast("cpu", enabled=False):  # its gradient is slow in bfloat16
+            out = F.scaled_dot_product_attention(*qkv.float().unbind())
         return self.proj(out.transpose(1, 2).reshape(b, n, w))
 
 
@@ -149,9 +150,11 @@ def targets(labels):
     b = len(labels)
     step = PATCH // TISSUE_GRID
     tissue = patches(labels[:, None, step // 2::step, step // 2::step], TISSUE_GRID)[:, :, 0]
-    masks = torch.stack([sum((labels == v) for v in values) for _, values, _ in STRUCTURES], 1).float()
-    share = patches(F.avg_pool2d(masks, PATCH // MASK_GRID), MASK_GRID)
-    shown = masks.flatten(2).sum(2) >= FEWEST
+    masks = torch.stack([sum((labels == v).to(torch.uint8) for v in values) for _, values, _ in STRUCTURES], 1)
+    k = PATCH // MASK_GRID
+    covered = sum(masks[:, :, r::k, c::k] for r in range(k) for c in range(k)).float() / k**2
+    share = patches(covered, MASK_GRID)
+    shown = covered.flatten(2).sum(2) * k**2 >= FEWEST
     rows, cols = masks.amax(3), masks.amax(2)
     first = lambda x: x.argmax(2).float()
     last = lambda x: SIZE - x.flip(2).argmax(2).float()
@@ -181,29 +184,49 @@ def loss_of(out, target, weight):
     return l_tissue + 2 * l_masks + 0.5 * l_dice + 2 * l_boxes + 0.5 * l_shown, l_tissue, l_boxes
 
 
-def augment(images, labels, gen, strength=1.0):
-    """Moves, scales, turns, brightens; one in four stays. From a strength above 1 on, slices are bent and made noisy too."""
+def augment(images, labels, gen, strength=1.0, paired=0, zoom_share=0.0):
+    """Moves, scales, turns, brightens; one in four stays. From a strength above 1 on, slices are bent and made noisy too.
+
+    The first `paired` slices lie two by two and change two by two alike; some are enlarged around the first's tumor.
+    """
     b = len(images)
-    r = lambda lo, hi: torch.empty(b).uniform_(lo, hi, generator=gen)
-    still = torch.rand(b, generator=gen) < (0.25 if strength <= 1 else 0.1)
+
+    def tied(x):
+        x[1:paired:2] = x[0:paired:2]
+        return x
+
+    r = lambda lo, hi: tied(torch.empty(b).uniform_(lo, hi, generator=gen))
+    still = tied(torch.rand(b, generator=gen) < (0.25 if strength <= 1 else 0.1))
     angle = r(-0.1 * strength, 0.1 * strength).masked_fill(still, 0)
     low, high = 1 / (1 + 0.14 * strength), 1 + 0.14 * strength
     sx, sy = r(low, high).masked_fill(still, 1), r(low, high).masked_fill(still, 1)
     tx, ty = r(-0.2, 0.2).masked_fill(still, 0), r(-0.2, 0.2).masked_fill(still, 0)
+    if zoom_share and paired:
+        zoom = torch.where(r(0, 1)[:paired] < zoom_share, r(0.5, 1)[:paired], torch.ones(paired))
+        aside = torch.stack([r(-0.6, 0.6), r(-0.6, 0.6)], 1)[:paired] * zoom[:, None]
+        seen = (labels[:paired:2] == 6).float()
+        at = torch.arange(SIZE) / (SIZE / 2) - 1
+        middle = torch.stack([seen.sum(1) @ at, seen.sum(2) @ at], 1) / seen.sum((1, 2)).clamp_min(1)[:, None]
+        room = (1 - zoom)[:, None]
+        middle = (middle.repeat_interleave(2, 0) + aside).clamp(-room, room)
+        sx[:paired], sy[:paired] = sx[:paired] * zoom, sy[:paired] * zoom
+        tx[:paired] = torch.where(zoom < 1, middle[:, 0], tx[:paired])
+        ty[:paired] = torch.where(zoom < 1, middle[:, 1], ty[:paired])
+        still[:paired] &= zoom == 1
     gain = r(1 - 0.08 * strength, 1 + 0.08 * strength).masked_fill(still, 1)
     offset = r(-10 * strength, 10 * strength).masked_fill(still, 0)
     cos, sin = angle.cos(), angle.sin()
     theta = torch.stack([torch.stack([cos * sx, -sin * sy, tx], 1), torch.stack([sin * sx, cos * sy, ty], 1)], 1)
     grid = F.affine_grid(theta, [b, 1, SIZE, SIZE], align_corners=False)
     if strength > 1:
-        bend = torch.empty(b, 2, 7, 7).normal_(generator=gen) * (r(0, 0.03).masked_fill(still, 0))[:, None, None, None]
+        bend = tied(torch.empty(b, 2, 7, 7).normal_(generator=gen)) * (r(0, 0.03).masked_fill(still, 0))[:, None, None, None]
         grid = grid + F.interpolate(bend, SIZE, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     gray = F.grid_sample(images[:, None].float(), grid, align_corners=False)[:, 0]
     gray = torch.where(still[:, None, None], images.float(), gray)
     gray = gray * gain[:, None, None] + offset[:, None, None]
     if strength > 1:
-        noise = torch.empty(b, SIZE, SIZE).normal_(generator=gen)
-        gray = gray + noise * r(0, 6 * strength).masked_fill(still, 0)[:, None, None]
+        noise = tied(torch.empty(b, SIZE, SIZE).normal_(generator=gen))
+        gray = gray + noise * r(0, 3 * strength).masked_fill(still, 0)[:, None, None]
     moved = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0].to(torch.uint8)
     return gray.clamp(0, 255), torch.where(still[:, None, None], labels, moved)
 
@@ -222,6 +245,9 @@ class Slices:
         self.tumor = torch.nonzero(tumor).flatten()
         # what a tumor is looked for in, and found not to be
         self.clear = torch.nonzero(~tumor & (count([5]) >= 40)).flatten()
+        # the same slice with a tumor and without
+        pairs = f"{folder}/pairs.u32"
+        self.pairs = torch.from_numpy(np.fromfile(pairs, "<u4").astype(np.int64).reshape(-1, 2)) if os.path.exists(pairs) else []
 
 
 def auroc(score, is_yes):
@@ -269,6 +295,9 @@ def main():
     p.add_argument("--seed", type=int, default=12)
     p.add_argument("--tumor-share", type=float, default=0.35)
     p.add_argument("--clear-share", type=float, default=0.25)
+    p.add_argument("--pair-share", type=float, default=0.0, help="of a batch: slices with a tumor, each beside itself without it")
+    p.add_argument("--zoom-share", type=float, default=0.0, help="of the pairs: enlarged, to twice the size at most")
+    p.add_argument("--bf16", action="store_true", help="products in bfloat16, several times as fast where the processor has them")
     p.add_argument("--strength", type=float, default=1.0, help="of the changes of the slices")
     p.add_argument("--start", help="safetensors file with a tower to go on from, and its heads beside it")
     p.add_argument("--processes", type=int, default=1)
@@ -290,7 +319,7 @@ def optimizer(params, rate):
     """AdamW that leaves norms and biases undecayed."""
     groups = [{"params": [x for x in params if x.ndim > 1], "weight_decay": 0.05},
               {"params": [x for x in params if x.ndim <= 1], "weight_decay": 0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
 def update(loss, params, opt, n):
@@ -339,12 +368,18 @@ def train(rank, args):
         ramp = min((step + 1) / args.warmup, 1)
         for group in opt.param_groups:
             group["lr"] = args.rate * ramp * 0.5 * (1 + math.cos(math.pi * min(done, 1)))
-        part = torch.rand(b, generator=gen)
-        of = lambda places: places[torch.randint(len(places), (b,), generator=gen)]
-        i = torch.where(part < args.tumor_share, of(data.tumor), torch.where(
-            part < args.tumor_share + args.clear_share, of(data.clear), torch.randint(len(data.images), (b,), generator=gen)))
-        gray, labels = augment(data.images[i], data.labels[i], gen, args.strength)
-        total, l_tissue, l_boxes = loss_of(model(normalized(gray)), targets(labels), weight)
+        paired = 2 * int(b * args.pair_share / 2)
+        part = torch.rand(b - paired, generator=gen)
+        of = lambda places, n: places[torch.randint(len(places), (n,), generator=gen)]
+        i = torch.where(part < args.tumor_share, of(data.tumor, len(part)), torch.where(
+            part < args.tumor_share + args.clear_share, of(data.clear, len(part)),
+            torch.randint(len(data.images), (len(part),), generator=gen)))
+        if paired:
+            i = torch.cat([of(data.pairs, paired // 2).flatten(), i])
+        gray, labels = augment(data.images[i], data.labels[i], gen, args.strength, paired, args.zoom_share)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            out = model(normalized(gray))
+        total, l_tissue, l_boxes = loss_of([x.float() for x in out], targets(labels), weight)
         update(total, params, opt, n)
         keep = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():

@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         images: Vec::new(),
         labels: fs_err::read(folder.join("labels.u8"))?,
         patients: patients.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect(),
+        pairs: Vec::new(),
     };
     let recipe = PretrainRecipe::default().language;
     let questions = Questions::new(&slices, &recipe);

@@ -2,7 +2,8 @@
 //! `export_slices FOLDER [RECIPE.toml]`.
 //!
 //! `train` and `held_out` get `images.u8` and `labels.u8`, `[n, size, size]`, and `patients.u32`,
-//! `[n]`, little-endian.
+//! `[n]`, little-endian; a recipe with pairs `pairs.u32` too, `[n_pairs, 2]`: a slice with a tumor and
+//! the same one without.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -32,5 +33,7 @@ fn write(folder: &Path, slices: &PhantomSlices) -> std::io::Result<()> {
     fs_err::write(folder.join("images.u8"), &slices.images)?;
     fs_err::write(folder.join("labels.u8"), &slices.labels)?;
     let patients: Vec<u8> = slices.patients.iter().flat_map(|patient| patient.to_le_bytes()).collect();
-    fs_err::write(folder.join("patients.u32"), patients)
+    fs_err::write(folder.join("patients.u32"), patients)?;
+    let pairs: Vec<u8> = slices.pairs.as_flattened().iter().flat_map(|slice| slice.to_le_bytes()).collect();
+    fs_err::write(folder.join("pairs.u32"), pairs)
 }

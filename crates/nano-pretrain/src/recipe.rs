@@ -32,6 +32,18 @@ pub struct PhantomRecipe {
     /// Enlarged squares around the pancreas that are made of each slice that shows it, beside the slice.
     #[serde(default)]
     pub regions: u32,
+    /// Smallest and largest side of those squares, against the longer side of the pancreas; below 1 they show
+    /// a part of it.
+    #[serde(default = "region_sides")]
+    pub region_sides: [f32; 2],
+    /// Masses of each patient whose regions are made twice, as a tumor and as none; with the patient's own
+    /// mass the first of them.
+    #[serde(default)]
+    pub mass_pairs: u32,
+}
+
+fn region_sides() -> [f32; 2] {
+    [1.2, 1.8]
 }
 
 /// Phase 1.
@@ -142,6 +154,8 @@ impl Default for PretrainRecipe {
             slices: [28, 44],
             all_tumors,
             regions: 2,
+            region_sides: region_sides(),
+            mass_pairs: 0,
         };
         Self {
             model_seed: 11,

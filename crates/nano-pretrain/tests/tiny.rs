@@ -34,6 +34,8 @@ fn recipe() -> PretrainRecipe {
         slices: [24, 24],
         all_tumors: seed == 102,
         regions: u32::from(seed != 101),
+        region_sides: [1.2, 1.8],
+        mass_pairs: 0,
     };
     PretrainRecipe {
         model_seed: 1,
