@@ -57,8 +57,8 @@ pub struct PromptConfig {
     pub box_from: BoxFrom,
     /// The question of the yes/no stage.
     pub yes_no_question: YesNoQuestion,
-    /// Fixed views of an image, slightly shifted, that a grounded yes or no is averaged over; 1: the image as
-    /// it is.
+    /// Fixed views of an image that a grounded yes or no is averaged over; 1: the image as it is; 2 to 5: shifted
+    /// a little too; 6 to 9: its corners enlarged too.
     #[serde(default = "one")]
     pub yes_no_views: u32,
     /// What makes probabilities of yes mean what they say; none: they stay as the model states them.

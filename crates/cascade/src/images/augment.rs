@@ -77,10 +77,27 @@ impl Augmentation {
     }
 }
 
-/// Shifts of the fixed views that a yes or no may be averaged over, as shares of the image: the image as it
-/// is, then towards its four corners.
-pub(crate) const LOOKS: [[f64; 2]; 5] =
-    [[0.0, 0.0], [0.06, 0.06], [-0.06, 0.06], [0.06, -0.06], [-0.06, -0.06]];
+/// Shift (as a share of the image) and enlargement of a fixed view.
+type Look = ([f64; 2], f64);
+
+/// The fixed views that a yes or no may be averaged over: the image as it is, shifted away from its four
+/// corners, then each corner's three quarters of the image's side enlarged to the whole.
+pub(crate) const LOOKS: [Look; 9] = {
+    const STEP: f64 = 0.06;
+    const CORNER: f64 = 1.0 / 6.0;
+    const ENLARGED: f64 = 4.0 / 3.0;
+    [
+        ([0.0, 0.0], 1.0),
+        ([STEP, STEP], 1.0),
+        ([-STEP, STEP], 1.0),
+        ([STEP, -STEP], 1.0),
+        ([-STEP, -STEP], 1.0),
+        ([CORNER, CORNER], ENLARGED),
+        ([-CORNER, CORNER], ENLARGED),
+        ([CORNER, -CORNER], ENLARGED),
+        ([-CORNER, -CORNER], ENLARGED),
+    ]
+};
 
 /// One drawn change.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,7 +130,8 @@ impl Default for Change {
 impl Change {
     /// That of a fixed view ([`LOOKS`]).
     pub(crate) fn look(number: u32) -> Self {
-        Self { shift: LOOKS.get(number as usize).copied().unwrap_or_default(), ..Self::default() }
+        let (shift, zoom) = LOOKS.get(number as usize).copied().unwrap_or(([0.0; 2], 1.0));
+        Self { shift, zoom, ..Self::default() }
     }
 
     pub(crate) fn is_identity(&self) -> bool {
@@ -245,6 +263,27 @@ mod tests {
         assert_ne!(draw(1, 2, 3), draw(2, 2, 3));
         assert!(draw(1, 2, 0).is_identity());
         assert!(Augmentation { views: 9, ..Augmentation::default() }.is_none());
+    }
+
+    #[test]
+    fn looks_show_the_image_its_neighborhood_and_its_corners() {
+        assert!(Change::look(0).is_identity());
+        let spot = |x: f64, y: f64| PixelBox { x_min: x, y_min: y, x_max: x + 1.0, y_max: y + 1.0 };
+        let shifted = Change::look(1).box_px(spot(50.0, 50.0), [100; 2]);
+        assert!((shifted.x_min - 56.0).abs() < 1e-9 && (shifted.x_max - 57.0).abs() < 1e-9);
+        // 0 to 75 of 100 px become the whole, or 25 to 100.
+        for (number, [x, y]) in [(5, [0.0, 0.0]), (6, [25.0, 0.0]), (7, [0.0, 25.0]), (8, [25.0, 25.0])] {
+            let corner = PixelBox { x_min: x, y_min: y, x_max: x + 75.0, y_max: y + 75.0 };
+            let whole = Change::look(number).box_px(corner, [100; 2]);
+            let edges = [whole.x_min, whole.y_min, whole.x_max - 100.0, whole.y_max - 100.0];
+            assert!(edges.iter().all(|edge| edge.abs() < 1e-9), "{number}: {whole:?}");
+        }
+        let size = 64;
+        let mut image = vec![0_u8; size * size];
+        image[..size * 8].fill(255);
+        let bright =
+            |number| Change::look(number).apply(&image, size, 1).iter().filter(|v| **v > 127).count();
+        assert!(bright(5) > size * 9 && bright(7) == 0);
     }
 
     #[test]
