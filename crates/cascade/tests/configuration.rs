@@ -125,7 +125,7 @@ fn what_cannot_be_run_is_named() {
     check(with("[stages.tumor_box.training.augmentation]\nnoise = 0.9\n"), "noise");
     check(with("[stages.tumor_box]\nimage_fit = 'letterbox'\n"), "image_fit");
     check(with("[stages.tumor_box]\nviews = 2\n"), "stages.tumor_box.views");
-    check(with("[stages.tumor_yes_no]\nviews = 6\n"), "stages.tumor_yes_no.views");
+    check(with("[stages.tumor_yes_no]\nviews = 10\n"), "stages.tumor_yes_no.views");
     check(with("[stages.tumor_box]\ncalibrate = true\n"), "stages.tumor_box.calibrate");
     check(with("[data]\nthreshold = 1.5\n"), "data.threshold");
     check(with("[data]\nvalidation_share = 0.9\n"), "validation_share");
