@@ -57,7 +57,7 @@ class Block(nn.Module):
             first, second = x.float().chunk(2, -1)
             return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
 
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast("cpu", enabled=False):  # as in the tower
             out = F.scaled_dot_product_attention(turn(q), turn(k), v.float(), is_causal=True)
         x = x + a.o_proj(out.transpose(1, 2).reshape(b, n, HIDDEN))
         y = self.post_attention_layernorm(x)
@@ -132,7 +132,7 @@ def main():
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--seed", type=int, default=13)
     p.add_argument("--start", help="base.safetensors of before, whose language model goes on")
-    p.add_argument("--bf16", action="store_true", help="products in bfloat16, several times as fast where the processor has them")
+    p.add_argument("--bf16", action="store_true", help="products in bfloat16: faster where the processor has them (AMX)")
     p.add_argument("--processes", type=int, default=1)
     p.add_argument("--stem", type=int, nargs="+", default=[24, 48, 96])
     p.add_argument("--residual", type=int, nargs="+", default=[0, 0, 0])

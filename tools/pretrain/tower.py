@@ -297,7 +297,7 @@ def main():
     p.add_argument("--clear-share", type=float, default=0.25)
     p.add_argument("--pair-share", type=float, default=0.0, help="of a batch: slices with a tumor, each beside itself without it")
     p.add_argument("--zoom-share", type=float, default=0.0, help="of the pairs: enlarged, to twice the size at most")
-    p.add_argument("--bf16", action="store_true", help="products in bfloat16, several times as fast where the processor has them")
+    p.add_argument("--bf16", action="store_true", help="products in bfloat16: faster where the processor has them (AMX)")
     p.add_argument("--strength", type=float, default=1.0, help="of the changes of the slices")
     p.add_argument("--start", help="safetensors file with a tower to go on from, and its heads beside it")
     p.add_argument("--processes", type=int, default=1)

@@ -24,7 +24,7 @@ const DEVIATIONS: [f32; 8] = [15.1, 12.2, 2.95, 0.37, 0.40, 9.6, 9.7, 0.15];
 /// What the two halves are balanced by. Nothing here depends on matrix or slices, so that a quick
 /// and a full study of one patient have the same label.
 fn traits(spec: &PhantomSpec, index: u32) -> [f32; N_TRAITS] {
-    let patient = Patient::draw(spec, index);
+    let patient = Patient::draw(spec, index, 0);
     let (scan, gland, mass) = (&patient.scan, &patient.anatomy.pancreas, &patient.mass);
     let is = |phase: Phase| if scan.phase == phase { 1.0 } else { 0.0 };
     let drawn = [

@@ -12,13 +12,8 @@ pub(crate) struct Patient {
 }
 
 impl Patient {
-    /// The patient with a mass of their own.
-    pub(crate) fn draw(spec: &PhantomSpec, index: u32) -> Self {
-        Self::draw_with(spec, index, 0)
-    }
-
-    /// The same with another mass, and what is drawn with it; 0 is the patient's own.
-    pub(crate) fn draw_with(spec: &PhantomSpec, index: u32, mass: u32) -> Self {
+    /// The patient with a mass and what is drawn with it; mass 0 is the patient's own.
+    pub(crate) fn draw(spec: &PhantomSpec, index: u32, mass: u32) -> Self {
         let draws = |purpose| Draws::new(spec.seed, spec.layout, u64::from(index), purpose);
         let scan = Acquisition::draw(&mut draws(Purpose::Acquisition), spec);
         let anatomy = Anatomy::draw(&mut draws(Purpose::Anatomy), &mut draws(Purpose::Lattice), &scan);

@@ -68,16 +68,14 @@ pub struct MassPair {
 pub fn generate_mass_pair(spec: &PhantomSpec, index: u32, mass: u32) -> Result<MassPair, PhantomError> {
     spec.check()?;
     check_index(spec, index)?;
-    let mut patient = Patient::draw_with(spec, index, mass);
-    let center = snap(&mut patient);
-    let slice_mm = Grid::new(&patient.scan).slice;
-    let half = patient.mass.radius_mm / patient.mass.stretch.z;
-    let reach = index_below(half / slice_mm, patient.scan.n_slices);
-    let planes = center[2].saturating_sub(reach)..(center[2] + reach + 1).min(patient.scan.n_slices);
+    let study = Study::draw(spec, index, mass);
+    let Patient { scan, mass, .. } = &study.patient;
+    let slice_mm = Grid::new(scan).slice;
+    let reach = index_below(mass.radius_mm / mass.stretch.z / slice_mm, scan.n_slices);
+    let middle = study.center[2];
+    let planes = middle.saturating_sub(reach)..(middle + reach + 1).min(scan.n_slices);
     let first_plane = planes.start;
-    let make = |tumor| {
-        study(spec, index, &patient, center, tumor, planes.clone(), Orientation::LPS, &AtomicBool::new(false))
-    };
+    let make = |tumor| study.render(tumor, planes.clone(), Orientation::LPS, &AtomicBool::new(false));
     Ok(MassPair { first_plane, with_tumor: make(true)?, without: make(false)? })
 }
 
@@ -96,68 +94,79 @@ pub(crate) fn generate_oriented(
     orientation: Orientation,
     cancel: &AtomicBool,
 ) -> Result<Phantom, PhantomError> {
-    let mut patient = Patient::draw(spec, index);
-    let center = snap(&mut patient);
-    let planes = 0..patient.scan.n_slices;
-    study(spec, index, &patient, center, tumor, planes, orientation, cancel)
+    let study = Study::draw(spec, index, 0);
+    study.render(tumor, 0..study.patient.scan.n_slices, orientation, cancel)
 }
 
-/// Renders some planes of a patient whose mass lies in the voxel `center`.
-#[expect(clippy::too_many_arguments, reason = "what a study is made of")]
-fn study(
-    spec: &PhantomSpec,
+/// A patient whose mass lies in the middle of a voxel.
+struct Study<'a> {
+    spec: &'a PhantomSpec,
     index: u32,
-    patient: &Patient,
+    patient: Patient,
     center: [usize; 3],
-    tumor: bool,
-    planes: Range<usize>,
-    orientation: Orientation,
-    cancel: &AtomicBool,
-) -> Result<Phantom, PhantomError> {
-    let Patient { scan, anatomy, mass } = patient;
-    let first = planes.start;
-    let shape = [scan.matrix, scan.matrix, planes.len()];
-    let steps = Orientation::LPS.transform_to(orientation);
-    let mut hu = Array3::<f32>::zeros((shape[0], shape[1], shape[2]).f());
-    let mut organs = Array3::<u16>::zeros((shape[0], shape[1], shape[2]).f());
-    let scene = Scene { patient, tumor };
-    let mut noise = Draws::new(spec.seed, spec.layout, u64::from(index), Purpose::Quantum);
-    let place = |i: usize, j: usize, k: usize| {
-        let turned = |n: usize, at: usize| if steps.flip[n] { shape[n] - 1 - at } else { at };
-        [turned(0, i), turned(1, j), turned(2, k - first)]
-    };
-    let done = render(&scene, &mut noise, planes, cancel, |k, j, line, labels| {
-        for (i, (&value, label)) in line.iter().zip(labels).enumerate() {
-            let at = place(i, j, k);
-            hu[at] = value;
-            organs[at] = label.value();
-        }
-    });
-    if !done {
-        return Err(PhantomError::Cancelled);
+}
+
+impl<'a> Study<'a> {
+    fn draw(spec: &'a PhantomSpec, index: u32, mass: u32) -> Self {
+        let mut patient = Patient::draw(spec, index, mass);
+        let center = snap(&mut patient);
+        Self { spec, index, patient, center }
     }
 
-    let affine = steps.affine(&lps_affine(scan, first), shape);
-    let facts = PatientFacts {
-        index,
-        tumor: tumor.then(|| TumorFacts {
-            diameter_mm: 2.0 * mass.radius_mm,
-            contrast_hu: mass.contrast_hu,
-            location: mass.location,
-            center_voxel: place(center[0], center[1], center[2]),
-        }),
-        phase: scan.phase,
-        kernel: scan.kernel,
-        shape,
-        spacing_mm: [scan.pixel_mm, scan.pixel_mm, scan.slice_mm],
-        slice_thickness_mm: scan.thickness_mm,
-        noise_hu: scan.noise_hu,
-        pancreas_hu: anatomy.pancreas.hu,
-        body_half_width_mm: scan.half_width_mm,
-    };
-    let volume = Volume::new(hu, affine)?;
-    let organs = LabelVolume::new(organs, affine)?;
-    Ok(Phantom { volume, organs, facts })
+    /// Some planes, with the mass as a tumor or as none.
+    fn render(
+        &self,
+        tumor: bool,
+        planes: Range<usize>,
+        orientation: Orientation,
+        cancel: &AtomicBool,
+    ) -> Result<Phantom, PhantomError> {
+        let Self { spec, index, patient, center } = self;
+        let Patient { scan, anatomy, mass } = patient;
+        let first = planes.start;
+        let shape = [scan.matrix, scan.matrix, planes.len()];
+        let steps = Orientation::LPS.transform_to(orientation);
+        let mut hu = Array3::<f32>::zeros((shape[0], shape[1], shape[2]).f());
+        let mut organs = Array3::<u16>::zeros((shape[0], shape[1], shape[2]).f());
+        let scene = Scene { patient, tumor };
+        let mut noise = Draws::new(spec.seed, spec.layout, u64::from(*index), Purpose::Quantum);
+        let place = |i: usize, j: usize, k: usize| {
+            let turned = |n: usize, at: usize| if steps.flip[n] { shape[n] - 1 - at } else { at };
+            [turned(0, i), turned(1, j), turned(2, k - first)]
+        };
+        let done = render(&scene, &mut noise, planes, cancel, |k, j, line, labels| {
+            for (i, (&value, label)) in line.iter().zip(labels).enumerate() {
+                let at = place(i, j, k);
+                hu[at] = value;
+                organs[at] = label.value();
+            }
+        });
+        if !done {
+            return Err(PhantomError::Cancelled);
+        }
+
+        let affine = steps.affine(&lps_affine(scan, first), shape);
+        let facts = PatientFacts {
+            index: *index,
+            tumor: tumor.then(|| TumorFacts {
+                diameter_mm: 2.0 * mass.radius_mm,
+                contrast_hu: mass.contrast_hu,
+                location: mass.location,
+                center_voxel: place(center[0], center[1], center[2]),
+            }),
+            phase: scan.phase,
+            kernel: scan.kernel,
+            shape,
+            spacing_mm: [scan.pixel_mm, scan.pixel_mm, scan.slice_mm],
+            slice_thickness_mm: scan.thickness_mm,
+            noise_hu: scan.noise_hu,
+            pancreas_hu: anatomy.pancreas.hu,
+            body_half_width_mm: scan.half_width_mm,
+        };
+        let volume = Volume::new(hu, affine)?;
+        let organs = LabelVolume::new(organs, affine)?;
+        Ok(Phantom { volume, organs, facts })
+    }
 }
 
 /// Moves the middle of the mass to the middle of a voxel, so that the smallest mass is seen in the

@@ -91,12 +91,13 @@ fn n_slices(n: usize) -> u32 {
 /// slices, then the recipe's regions around the pancreas, then those of its pairs.
 ///
 /// # Errors
-/// [`PretrainError::Phantom`] for impossible numbers, [`PretrainError::Stopped`].
+/// [`PretrainError::Phantom`] and [`PretrainError::Recipe`] for impossible numbers, [`PretrainError::Stopped`].
 pub fn make_phantoms(
     recipe: &PhantomRecipe,
     size: usize,
     stop: &AtomicBool,
 ) -> Result<PhantomSlices, PretrainError> {
+    recipe.check()?;
     let [fewest, most] = recipe.slices;
     let spec = PhantomSpec::new(Layout::Msd, recipe.seed, recipe.patients)
         .with_matrix(recipe.matrix)
@@ -288,6 +289,24 @@ mod tests {
         assert!(both.len() > 60 && both.patients.contains(&1));
         // Two of each, about twice as large a side.
         assert!(of_regions > 4 * of_whole, "{of_regions} of {of_whole}");
+    }
+
+    #[test]
+    fn impossible_regions_are_named() {
+        for region_sides in [[1.8, 1.2], [0.0, 1.0], [-1.0, 1.0], [1.0, f32::INFINITY], [f32::NAN, 1.0]] {
+            let recipe = PhantomRecipe {
+                seed: 5,
+                patients: 1,
+                matrix: 96,
+                slices: [24, 24],
+                all_tumors: false,
+                regions: 1,
+                region_sides,
+                mass_pairs: 0,
+            };
+            let error = make_phantoms(&recipe, 48, &AtomicBool::new(false)).unwrap_err();
+            assert!(error.to_string().contains("region_sides"), "{region_sides:?}: {error}");
+        }
     }
 
     #[test]

@@ -183,6 +183,20 @@ impl Default for PretrainRecipe {
     }
 }
 
+impl PhantomRecipe {
+    pub(crate) fn check(&self) -> Result<(), PretrainError> {
+        let [low, high] = self.region_sides;
+        if low > 0.0 && low <= high && high <= 100.0 {
+            return Ok(());
+        }
+        Err(PretrainError::Recipe {
+            field: "phantoms.region_sides",
+            value: format!("{:?}", self.region_sides),
+            reason: "expected two numbers above 0, at most 100, the smaller one first",
+        })
+    }
+}
+
 impl TowerRecipe {
     pub(crate) fn check(&self) -> Result<(), PretrainError> {
         check_positive("tower.batch_size", self.batch_size as u64)?;
